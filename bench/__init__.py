@@ -1,0 +1,1 @@
+"""Measurements. Not tests: they print figures and judge nothing."""
