@@ -1,0 +1,1 @@
+"""Alphabets, splitting and transliteration of message texts, without IO."""
