@@ -1,0 +1,114 @@
+"""Every setting of the platform: type, default, unit, one sentence.
+
+Settings come from environment variables `POMBO_<NAME>` and from command line options, which win.
+What can change while the platform runs (accounts, connections, routes, endpoints) is not here but in the database.
+"""
+
+import dataclasses
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pombo.errors import PomboError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _setting(default: Any, sentence: str, least: float | None = None, most: float | None = None) -> Any:
+    """least, most: of a number, both included."""
+    return field(default=default, metadata={"sentence": sentence, "least": least, "most": most})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    data: Path = _setting(Path("data"), "Directory of everything this node keeps: database, secret, sockets.")
+    database_url: str = _setting("", "PostgreSQL 15 or newer to use instead of the embedded one.")
+    postgres_bin: str = _setting("", "Directory of PostgreSQL's programs, instead of those of the wheel.")
+    secret: str = _setting(
+        "", "Key of all token hashes and sealed passwords; else the file `secret` in the data directory."
+    )
+    host: str = _setting("127.0.0.1", "Address that the HTTP server listens on.")
+    port: int = _setting(8080, "Port that the HTTP server listens on.", 0, 65535)
+    body_limit_octets: int = _setting(16 * 1024 * 1024, "Largest HTTP request body, in octets.", 1024, 2**30)
+    body_timeout_s: float = _setting(
+        30.0, "Longest pause in a request's body before the connection is closed, in seconds.", 0.1, 3600
+    )
+    intake_limit_messages: int = _setting(
+        50_000,
+        "Messages that may wait in memory for their commit before requests are answered 503.",
+        1,
+        10_000_000,
+    )
+    commit_timeout_s: float = _setting(
+        10.0, "Longest wait for a commit before its requests are answered 503, in seconds.", 0.1, 600
+    )
+    callback_allow: tuple[Network, ...] = _setting(
+        (), "Networks inside the platform that callbacks may reach all the same, separated by commas."
+    )
+    callback_timeout_s: float = _setting(
+        15.0, "Longest time for one callback attempt in all, in seconds.", 0.1, 50
+    )
+    callback_in_flight: int = _setting(4, "Callbacks in flight to one endpoint, to begin with.", 1, 1000)
+    callback_in_flight_max: int = _setting(
+        32, "Callbacks in flight to one endpoint while it answers well.", 1, 1000
+    )
+    simulator_port: int = _setting(
+        0, "Port of the simulated operator under `serve`; 0 leaves it off.", 0, 65535
+    )
+    log_level: str = _setting("info", "Least level that is logged: debug, info, warning or error.")
+
+    def __post_init__(self) -> None:
+        """Raises PomboError for a number out of its range, which NaN always is."""
+        for f in dataclasses.fields(self):
+            least, most, value = f.metadata["least"], f.metadata["most"], getattr(self, f.name)
+            if least is not None and not least <= value <= most:
+                raise PomboError(f"{_variable(f.name)}={value} is out of its range: {least} to {most}.")
+        if self.callback_in_flight > self.callback_in_flight_max:
+            raise PomboError(
+                f"POMBO_CALLBACK_IN_FLIGHT={self.callback_in_flight} is more than "
+                f"POMBO_CALLBACK_IN_FLIGHT_MAX={self.callback_in_flight_max}."
+            )
+
+
+def from_env(env: Mapping[str, str] = os.environ, **options: object) -> Config:
+    """The configuration from `POMBO_*` variables, overridden by the options that are not None.
+
+    Raises PomboError for a variable that cannot be read or is out of its range.
+    """
+    values: dict[str, Any] = {
+        f.name: _read(variable, env[variable], f.default)
+        for f in dataclasses.fields(Config)
+        if (variable := _variable(f.name)) in env
+    }
+    values.update({name: value for name, value in options.items() if value is not None})
+    return Config(**values)
+
+
+def unknown_variables(env: Mapping[str, str] = os.environ) -> list[str]:
+    """`POMBO_*` variables that are no setting: somebody's typing error, most likely."""
+    known = {_variable(f.name) for f in dataclasses.fields(Config)}
+    return sorted(variable for variable in env if variable.startswith("POMBO_") and variable not in known)
+
+
+def _variable(name: str) -> str:
+    return f"POMBO_{name.upper()}"
+
+
+def _read(variable: str, text: str, default: object) -> object:
+    try:
+        match default:
+            case tuple():
+                return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+            case Path():
+                return Path(text)
+            case int():
+                return int(text)
+            case float():
+                return float(text)
+            case _:
+                return text
+    except ValueError as error:
+        raise PomboError(f"{variable}={text!r} cannot be read: {error}") from None

@@ -1,0 +1,1 @@
+"""The only SQL: migrations, named queries by area, and the embedded PostgreSQL."""

@@ -1,0 +1,89 @@
+"""Accounts, tokens, credits."""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from pombo.errors import PomboError
+from pombo.store.database import Database, Db
+
+_ACCOUNT = (
+    "a.id, a.name, a.active, a.balance_milli, a.price_milli, a.max_parts, a.text_mode, a.time_zone, a.demo"
+)
+
+
+async def accounts_of_tokens(db: Db, token_hmacs: Sequence[bytes]) -> list[asyncpg.Record]:
+    """The accounts that live tokens belong to, each with the `hmac` of its token."""
+    return await db.fetch(
+        f"select t.hmac, {_ACCOUNT} from token t join account a on a.id = t.account_id"
+        " where t.hmac = any($1::bytea[]) and t.revoked_at is null",
+        token_hmacs,
+    )
+
+
+async def account(db: Db, name_or_id: str) -> asyncpg.Record:
+    """By name, or by id where no account has that name. Raises PomboError when there is none."""
+    row = await db.fetchrow(
+        f"select {_ACCOUNT} from account a where a.name = $1 or a.id::text = $1 order by a.name = $1 desc limit 1",
+        name_or_id,
+    )
+    if row is None:
+        raise PomboError(f"There is no account {name_or_id!r}. `pombo account list` shows those there are.")
+    return row
+
+
+async def accounts(db: Db) -> list[asyncpg.Record]:
+    return await db.fetch(f"select {_ACCOUNT} from account a order by a.id")
+
+
+async def add_account(
+    db: Database,
+    name: str,
+    balance_milli: int,
+    token_hmac: bytes,
+    token_prefix: str,
+    *,
+    price_milli: int = 80,
+    demo: bool = False,
+) -> int:
+    """The account, its first token and its first recharge, in one commit. Raises PomboError for a name in use."""
+    try:
+        async with db.transaction() as tx:
+            account_id = await tx.fetchval(
+                "insert into account (name, balance_milli, price_milli, demo) values ($1, $2, $3, $4) returning id",
+                name, balance_milli, price_milli, demo,
+            )  # fmt: skip
+            if balance_milli:
+                await tx.execute(
+                    "insert into ledger (account_id, kind, amount_milli, note) values ($1, 'recharge', $2, 'first balance')",
+                    account_id, balance_milli,
+                )  # fmt: skip
+            await _insert_token(tx, account_id, token_hmac, token_prefix)
+            return int(account_id)
+    except asyncpg.UniqueViolationError:
+        raise PomboError(f"There is an account {name!r} already.") from None
+
+
+async def add_token(db: Db, account_id: int, token_hmac: bytes, token_prefix: str) -> None:
+    """Raises PomboError when some account has this token already."""
+    try:
+        await _insert_token(db, account_id, token_hmac, token_prefix)
+    except asyncpg.UniqueViolationError:
+        raise PomboError("This token is in use already.") from None
+
+
+async def _insert_token(db: Db, account_id: int, token_hmac: bytes, token_prefix: str) -> None:
+    await db.execute(
+        "insert into token (account_id, hmac, prefix) values ($1, $2, $3)",
+        account_id,
+        token_hmac,
+        token_prefix,
+    )
+
+
+async def demo_names(db: Db) -> Sequence[str]:
+    """Accounts and connections that `demo` made."""
+    rows = await db.fetch(
+        "select 'account ' || name as name from account where demo union all select 'smsc ' || name from smsc where demo"
+    )
+    return [row["name"] for row in rows]

@@ -1,0 +1,149 @@
+"""The connection pool over PostgreSQL, and what we demand of that PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from pombo.errors import PomboError, Unavailable
+
+# What a lost server, a refused connection or a timeout raises: nothing is known about the statement's fate.
+LOST = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InternalClientError,
+)
+
+# The hot statements must keep one plan while their tables grow from empty to millions and back: an index
+# scan with nested loops is right at every size, and a generic plan saves planning each time.
+_HOT = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_bitmapscan": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+}
+
+
+class _Connection(asyncpg.Connection):
+    def get_reset_query(self) -> str:
+        return ""  # we set nothing that would have to be reset; saves a round trip per use
+
+
+class Database:
+    """All statements of a process go through here; store functions take it, or a connection, as first argument."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, dsn: str, *, size: int = 10, hot: bool = False) -> "Database":
+        """Connect and check the server. Raises PomboError when it is missing, too old or not durable.
+
+        hot: for the statements of the message path (see _HOT); else for people's queries, planned each time.
+        """
+        try:
+            pool = await asyncpg.create_pool(
+                dsn,
+                min_size=1,
+                max_size=size,
+                connection_class=_Connection,
+                max_inactive_connection_lifetime=0,
+                server_settings={"application_name": "pombo", **(_HOT if hot else {})},
+                command_timeout=60,
+            )
+        except ValueError:  # which may quote a part of the password
+            raise PomboError(
+                "POMBO_DATABASE_URL is not a PostgreSQL URL, such as postgresql://user:password@host/database. "
+                "Characters like / and @ in a password are written as %2F and %40."
+            ) from None
+        except (OSError, asyncpg.PostgresError) as error:
+            raise PomboError(f"PostgreSQL cannot be reached: {error}") from None
+        database = cls(pool)
+        try:
+            await _demand_durability(database)
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def close(self) -> None:
+        """Close all connections; statements under way get five seconds."""
+        try:
+            async with asyncio.timeout(5):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
+        async with self._connection() as connection:
+            return await connection.fetch(sql, *args)
+
+    async def fetchrow(self, sql: str, *args: object) -> asyncpg.Record | None:
+        async with self._connection() as connection:
+            return await connection.fetchrow(sql, *args)
+
+    async def fetchval(self, sql: str, *args: object) -> Any:
+        async with self._connection() as connection:
+            return await connection.fetchval(sql, *args)
+
+    async def execute(self, sql: str, *args: object) -> str:
+        async with self._connection() as connection:
+            return str(await connection.execute(sql, *args))
+
+    async def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        async with self._connection() as connection:
+            await connection.executemany(sql, rows)
+
+    @asynccontextmanager
+    async def transaction(self, begin: str = "begin") -> AsyncIterator["Connection"]:
+        """One transaction; rolled back when the block raises.
+
+        begin: may carry a lock along, in the same round trip: "begin; select pg_advisory_xact_lock(5)".
+        Raises Unavailable when the server is lost: then it is not known whether the block's work was committed.
+        """
+        async with self._connection() as connection:
+            await connection.execute(begin)
+            try:
+                yield connection
+            except BaseException:
+                if not connection.is_closed():
+                    await connection.execute("rollback")
+                raise
+            await connection.execute("commit")
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator["Connection"]:
+        try:
+            async with self._pool.acquire(timeout=10) as connection:
+                yield connection  # type: ignore[misc]
+        except LOST as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from error
+
+
+Connection = asyncpg.Connection
+Db = Database | asyncpg.Connection
+
+
+async def _demand_durability(database: Database) -> None:
+    row = await database.fetchrow(
+        "select current_setting('server_version_num')::int as version, current_setting('fsync') as fsync,"
+        " current_setting('full_page_writes') as full_page_writes,"
+        " current_setting('synchronous_commit') as synchronous_commit"
+    )
+    assert row is not None
+    if row["version"] < 150000:
+        raise PomboError(f"PostgreSQL {row['version'] // 10000} is too old: Pombo needs 15 or newer.")
+    for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+        if row[setting] == "off":
+            raise PomboError(
+                f"PostgreSQL runs with {setting} = off: accepted messages could be lost in a crash. "
+                f"Turn it on (alter system set {setting} = on; select pg_reload_conf()) and start again."
+            )

@@ -1,0 +1,168 @@
+"""What operators ask: one message's whole life, and how the platform stands. Planned for people, not for load."""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from pombo.message import CallbackKind, CallbackState, QueueState
+from pombo.store.database import Db
+
+_BIGINT_MAX = 2**63 - 1
+
+
+async def messages_by_id(db: Db, given: str, account_id: int | None) -> list[asyncpg.Record]:
+    """Messages with this client id, of any account or of one; where there is none, the one with this message id.
+
+    `state` is null where only the key is kept, to keep its client id from being used again.
+    """
+    by_ref = await db.fetch(
+        f"""
+        select {_MESSAGE} from account a join message_key k on k.account_id = a.id and k.client_ref = $1
+        left join message m on m.id = k.message_id left join smsc s on s.id = m.smsc_id
+        where $2::bigint is null or a.id = $2 order by a.id
+        """,
+        given, account_id,
+    )  # fmt: skip
+    if by_ref or not (given.isascii() and given.isdigit() and int(given) <= _BIGINT_MAX):
+        return by_ref
+    return await db.fetch(
+        f"""
+        select {_MESSAGE} from message m join account a on a.id = m.account_id
+        left join message_key k on k.account_id = m.account_id and k.client_ref = m.client_ref
+        left join smsc s on s.id = m.smsc_id
+        where m.id = $1 and ($2::bigint is null or a.id = $2)
+        """,
+        int(given), account_id,
+    )  # fmt: skip
+
+
+_MESSAGE = """
+    coalesce(m.id, k.message_id) as id, a.id as account_id, a.name as account_name, a.time_zone,
+    coalesce(m.client_ref, k.client_ref) as client_ref, m.destination, m.number, m.body, m.sent_body, m.ucs2, m.parts,
+    m.price_milli, m.state, m.smsc_id, s.name as smsc, m.error, coalesce(m.accepted_at, k.accepted_at) as accepted_at,
+    m.sent_at, m.final_at
+"""
+
+
+async def queue_row(db: Db, message_id: int) -> asyncpg.Record | None:
+    """Where the message stands in the queue; None once nothing of it is left to submit."""
+    return await db.fetchrow(
+        """
+        select state, due_at, expires_at, attempts, parts_taken from queue where message_id = $1
+        """,
+        message_id,
+    )
+
+
+async def attempts(db: Db, message_id: int) -> list[asyncpg.Record]:
+    """Every submit of every part whose outcome is known, or known to be unknown; in order."""
+    return await db.fetch(
+        """
+        select t.n, t.part, t.state, t.status, t.smsc_message_id, t.receipt_error, t.submitted_at, t.receipt_at,
+               t.smsc_id, s.name as smsc
+        from attempt t left join smsc s on s.id = t.smsc_id where t.message_id = $1 order by t.n, t.part
+        """,
+        message_id,
+    )
+
+
+async def parked_receipts(db: Db, message_id: int) -> list[asyncpg.Record]:
+    """Receipts kept aside that may speak of this message, for example because their id could mean two."""
+    return await db.fetch(
+        """
+        select distinct r.id, r.raw_id, r.received_at from attempt t
+        join parked_key k on k.smsc_id = t.smsc_id and k.key = t.smsc_key
+        join parked_receipt r on r.id = k.parked_receipt_id where t.message_id = $1 order by r.id
+        """,
+        message_id,
+    )
+
+
+async def replies(db: Db, account_id: int, message_id: int) -> list[asyncpg.Record]:
+    """Replies that answer this message. They come after it (by another clock, so with an hour to spare): that bounds
+    the part of the index that is read."""
+    return await db.fetch(
+        """
+        select i.id, i.body, i.received_at, i.read_at from inbox i
+        where i.account_id = $1 and i.message_id = $2
+          and i.received_at >= (select accepted_at - interval '1 hour' from message where id = $2)
+        order by i.received_at, i.id
+        """,
+        account_id, message_id,
+    )  # fmt: skip
+
+
+async def callbacks(db: Db, kind: CallbackKind, subject_ids: Sequence[int]) -> list[asyncpg.Record]:
+    """Callbacks about a message (DLR) or about replies (MO), by their ids."""
+    return await db.fetch(
+        """
+        select id, subject_id, state, attempts, due_at, last_status, last_error, created_at from callback
+        where kind = $1 and subject_id = any($2::bigint[]) order by id
+        """,
+        kind, subject_ids,
+    )  # fmt: skip
+
+
+async def routes(db: Db) -> list[asyncpg.Record]:
+    """Every route with its connection's name, in the order in which they were added."""
+    return await db.fetch(
+        "select r.id, r.prefix, s.name as smsc from route r join smsc s on s.id = r.smsc_id order by r.id"
+    )
+
+
+async def connections(db: Db) -> list[asyncpg.Record]:
+    """Per operator connection: whether a running node is bound to it, what waits for it, what it left unanswered.
+
+    bound: the operator took the bind of a session that is open, and its node's lease is valid.
+    oldest_due_at: of what is waiting and due already.
+    """
+    return await db.fetch(
+        f"""
+        select s.id as smsc, s.name, b.bound_at is not null as bound, b.bound_at,
+               coalesce(q.waiting, 0) as waiting, coalesce(q.writing, 0) as writing, coalesce(q.held, 0) as held,
+               q.oldest_due_at, coalesce(p.receipts, 0) as parked_receipts
+        from smsc s
+        left join (
+            select e.smsc_id, max(e.bound_at) as bound_at from session e
+            join node n on n.holder = e.holder and n.lease_until > now()
+            where e.ended_at is null group by e.smsc_id
+        ) b on b.smsc_id = s.id
+        left join (
+            select smsc_id, count(*) filter (where state = {QueueState.WAITING:d}) as waiting,
+                   count(*) filter (where state = {QueueState.WRITING:d}) as writing,
+                   count(*) filter (where state = {QueueState.HELD:d}) as held,
+                   min(due_at) filter (where state = {QueueState.WAITING:d} and due_at <= now()) as oldest_due_at
+            from queue group by smsc_id
+        ) q on q.smsc_id = s.id
+        left join (select smsc_id, count(*) as receipts from parked_receipt group by smsc_id) p on p.smsc_id = s.id
+        order by s.id
+        """
+    )
+
+
+async def callbacks_waiting(db: Db) -> asyncpg.Record:
+    """due: to be called now or later; parked: given up on after 24 h; oldest_due_at: of those due already."""
+    row = await db.fetchrow(
+        f"""
+        select count(*) filter (where state = {CallbackState.DUE:d}) as due,
+               count(*) filter (where state = {CallbackState.PARKED:d}) as parked,
+               min(due_at) filter (where state = {CallbackState.DUE:d} and due_at <= now()) as oldest_due_at
+        from callback
+        """
+    )
+    assert row is not None
+    return row
+
+
+async def database(db: Db) -> asyncpg.Record:
+    """version, size_octets, migrations (names in order), nodes (running ones), replies_without_owner."""
+    row = await db.fetchrow(
+        """
+        select current_setting('server_version') as version, pg_database_size(current_database()) as size_octets,
+               (select array_agg(lpad(number::text, 4, '0') || '_' || name order by number) from migration) as migrations,
+               (select count(*) from node where lease_until > now()) as nodes,
+               (select count(*) from inbox where account_id is null) as replies_without_owner
+        """
+    )
+    assert row is not None
+    return row

@@ -1,0 +1,294 @@
+"""The queue: claims, results, retries, and what a break leaves behind."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import asyncpg
+
+from pombo.store.database import Database, Db
+
+
+class Claimed(NamedTuple):
+    message_id: int
+    n: int  # this attempt's number, from 1
+    parts: int
+    parts_taken: int  # bit per part that the operator has already
+    expired: bool
+    number: int
+    text: str
+    ucs2: bool
+    more: bool  # messages are due that did not fit
+    claim: int  # the how manieth claim of this message
+
+
+# The window of a bind counts parts, so a claim stops before the message that would not fit; the first always goes,
+# or a message with more parts than the window would never leave. Its rows are `writing` once this is committed.
+_CLAIM = """
+with picked as materialized (
+    select message_id, class, due_at, parts from queue
+    where smsc_id = $1 and state = 0 and due_at <= now()
+    order by class, due_at, message_id limit $3
+    for update skip locked
+), fitting as materialized (
+    select message_id, sum(parts) over line as running, row_number() over line as place from picked
+    window line as (order by class, due_at, message_id rows unbounded preceding)
+)
+update queue q set state = 1, session_id = $2, attempts = q.attempts + 1, claims = q.claims + 1
+from fitting f, message m
+where q.message_id = f.message_id and (f.running <= $3 or f.place = 1) and m.id = f.message_id
+returning q.message_id, q.attempts, q.parts, q.parts_taken, q.expires_at <= now(), m.number,
+          coalesce(m.sent_body, m.body), m.ucs2, exists (select from fitting where running > $3 and place > 1),
+          q.claims
+"""
+
+
+def lock_of(smsc_id: int) -> str:
+    """Begins a transaction that has the results and receipts of one connection to itself: a receipt that is judged
+    while the id it speaks of is being committed would otherwise be missed by both."""
+    return f"begin; select pg_advisory_xact_lock(1, {smsc_id})"
+
+
+async def claim(db: Db, smsc_id: int, session_id: int, room: int) -> list[Claimed]:
+    """Due messages of one connection for `room` parts, committed as being written by this bind session."""
+    rows = await db.fetch(_CLAIM, smsc_id, session_id, room)
+    return sorted(Claimed(*row) for row in rows)
+
+
+async def take_back(db: Db, session_id: int, known: Sequence[int]) -> None:
+    """After a claim whose answer was lost: what this session claimed without knowing it waits again, as if it had not."""
+    await db.execute(
+        "update queue set state = 0, session_id = null, attempts = attempts - 1"
+        " where session_id = $1 and state = 1 and message_id <> all($2::bigint[])",
+        session_id, known,
+    )  # fmt: skip
+
+
+class Attempt(NamedTuple):
+    """The outcome of one submit of one part."""
+
+    message_id: int
+    part: int
+    n: int
+    number: int
+    smsc_message_id: str | None
+    smsc_key: str | None
+    state: int  # message.AttemptState
+    status: int  # command_status
+    submitted_at: datetime
+    part_of_many: bool  # the message has more parts
+
+
+# An attempt that was uncertain may still be answered: a late response adds the operator's id to it.
+_RESULTS = """
+with new as materialized (
+    select * from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::bigint[], $5::text[], $6::text[],
+                         $7::smallint[], $8::bigint[], $9::timestamptz[])
+        t(message_id, part, n, number, smsc_message_id, smsc_key, state, status, submitted_at)
+), kept as (
+    insert into attempt (message_id, part, n, smsc_id, session_id, number, smsc_message_id, smsc_key, state, status,
+                         submitted_at)
+    select message_id, part, n, $10, $11, number, smsc_message_id, smsc_key, state, status, submitted_at from new
+    on conflict (message_id, part, n) do update
+        set smsc_message_id = excluded.smsc_message_id, smsc_key = excluded.smsc_key, state = excluded.state,
+            status = excluded.status
+        where attempt.state = 0
+), gone as (
+    delete from queue where message_id = any($12::bigint[])
+)
+update message m set state = 1, sent_at = coalesce(m.sent_at, t.at), source_addr = $13
+from (select message_id, min(submitted_at) as at from new where state = 1 group by message_id) t
+where m.id = t.message_id and m.state in (0, 2)
+"""
+
+
+async def commit_results(
+    db: Db, smsc_id: int, session_id: int, source_addr: str, attempts: Sequence[Attempt], done: Sequence[int]
+) -> None:
+    """Keep what the operator answered. done: messages of which nothing is left to submit: they leave the queue."""
+    columns = list(zip(*attempts, strict=True)) if attempts else [()] * len(Attempt._fields)
+    await db.execute(_RESULTS, *columns[:9], smsc_id, session_id, done, source_addr)
+
+
+async def note_parts_taken(db: Db, parts: Sequence[tuple[int, int]]) -> None:
+    """(message_id, bits): parts of long messages that need not be submitted again."""
+    await db.execute(
+        "update queue q set parts_taken = q.parts_taken | t.bits"
+        " from (select id, bit_or(bits) as bits from unnest($1::bigint[], $2::bigint[]) u(id, bits) group by id) t"
+        " where q.message_id = t.id",
+        [message_id for message_id, _ in parts], [bits for _, bits in parts],
+    )  # fmt: skip
+
+
+async def drop_taken(db: Db, message_ids: Sequence[int]) -> None:
+    """Waiting or held messages of which, after all, every part was taken: nothing to send again."""
+    await db.execute(
+        "delete from queue where message_id = any($1::bigint[]) and state <> 1 and parts_taken = (1::bigint << parts) - 1",
+        message_ids,
+    )
+
+
+class Retry(NamedTuple):
+    message_id: int
+    claim: int  # only this one is put back: written twice (a lost answer to COMMIT), it changes nothing
+    delay_s: float
+    uncounted: bool  # the operator refused before it took the message: no attempt was used up
+    taken: int  # bits of the parts that it did take
+
+
+async def retry(db: Db, retries: Sequence[Retry]) -> None:
+    """Back to waiting, unless the message has become final meanwhile or was claimed again."""
+    await db.execute(
+        "update queue q set state = 0, session_id = null, due_at = now() + make_interval(secs => t.delay_s),"
+        " attempts = q.attempts - t.uncounted::int, parts_taken = q.parts_taken | t.taken"
+        " from unnest($1::bigint[], $2::int[], $3::float8[], $4::boolean[], $5::bigint[])"
+        "  t(message_id, claim, delay_s, uncounted, taken)"
+        " where q.message_id = t.message_id and q.state = 1 and q.claims = t.claim",
+        *map(list, zip(*retries, strict=True)),
+    )
+
+
+async def hold(db: Db, held: Sequence[tuple[int, int]]) -> None:
+    """(message_id, claim): their fate is not known, and the connection's policy is to wait for a receipt or a person."""
+    await db.execute(
+        "with held as (update queue q set state = 2, session_id = null from unnest($1::bigint[], $2::int[]) t(id, claim)"
+        "  where q.message_id = t.id and q.state = 1 and q.claims = t.claim returning q.message_id)"
+        " update message set state = 2 where id = any(array(select message_id from held)) and state in (0, 1)",
+        [message_id for message_id, _ in held], [claim for _, claim in held],
+    )  # fmt: skip
+
+
+async def release_refused(db: Db, message_ids: Sequence[int]) -> None:
+    """A held message turns out to have been refused: it waits again, unless another attempt of it is not known yet."""
+    await db.execute(
+        "with released as (update queue q set state = 0, due_at = now() where message_id = any($1::bigint[]) and state = 2"
+        "  and not exists (select from attempt a where a.message_id = q.message_id and a.state = 0) returning message_id)"
+        " update message set state = case when sent_at is null then 0 else 1 end"
+        " where id = any(array(select message_id from released)) and state = 2",
+        message_ids,
+    )
+
+
+async def finish(db: Db, endings: Sequence[tuple[int, int, str]]) -> list[int]:
+    """(message_id, state, error): final without a receipt. Returns those that were not final before."""
+    rows = await db.fetch(
+        "with ended as (update message m set state = t.state, error = t.error, final_at = now()"
+        "  from unnest($1::bigint[], $2::smallint[], $3::text[]) t(id, state, error)"
+        "  where m.id = t.id and m.state in (0, 1, 2) returning m.id),"
+        " gone as (delete from queue where message_id = any($1::bigint[]))"
+        " select id from ended",
+        [message_id for message_id, _, _ in endings],
+        [state for _, state, _ in endings],
+        [error for _, _, error in endings],
+    )
+    return [row["id"] for row in rows]
+
+
+# The message is locked before its queue row, as receipts do it: the other way round they could dead-lock.
+_EXPIRE = """
+with overdue as materialized (
+    select m.id from queue q join message m on m.id = q.message_id
+    where q.message_id < $1 and q.state = 0 and q.expires_at <= now()
+    order by q.message_id limit $2 for update of m skip locked
+), gone as (
+    delete from queue where message_id = any(array(select id from overdue)) and state = 0 and expires_at <= now()
+    returning message_id
+)
+update message m set state = 5, error = 'EXPIRED', final_at = now()
+where m.id = any(array(select message_id from gone)) and m.state in (0, 1, 2) returning m.id
+"""
+
+
+async def expire(db: Db, before_id: int, limit: int) -> list[int]:
+    """End waiting messages whose validity is over; returns them. before_id: only those with a lower id."""
+    return [row["id"] for row in await db.fetch(_EXPIRE, before_id, limit)]
+
+
+async def begin_session(db: Db, smsc_id: int, holder: uuid.UUID) -> int:
+    """A new bind; its number stands in every row that it claims."""
+    return int(
+        await db.fetchval(
+            "insert into session (smsc_id, holder) values ($1, $2) returning id", smsc_id, holder
+        )
+    )
+
+
+async def note_bound(db: Db, session_id: int) -> None:
+    await db.execute("update session set bound_at = now() where id = $1", session_id)
+
+
+async def dead_sessions(db: Db, holder: uuid.UUID) -> list[int]:
+    """At a start: this node's open sessions from before it."""
+    rows = await db.fetch("select id from session where ended_at is null and holder = $1", holder)
+    return [row["id"] for row in rows]
+
+
+async def abandoned_sessions(db: Db) -> list[int]:
+    """Open sessions of nodes whose lease has run out."""
+    rows = await db.fetch(
+        "select id from session s where ended_at is null"
+        " and not exists (select from node n where n.holder = s.holder and n.lease_until > now())"
+    )
+    return [row["id"] for row in rows]
+
+
+async def forgotten_sessions(db: Db, holder: uuid.UUID, live: Sequence[int]) -> list[int]:
+    """This node's open sessions that none of its links serves: their end could not be written at the time."""
+    rows = await db.fetch(
+        "select id from session where ended_at is null and holder = $1 and id <> all($2::bigint[])"
+        " and started_at < now() - interval '1 minute'",
+        holder, live,
+    )  # fmt: skip
+    return [row["id"] for row in rows]
+
+
+async def end_sessions(db: Database, session_ids: Sequence[int]) -> int:
+    """Close sessions; what they were still writing is uncertain now, and goes by its connection's policy.
+
+    Returns how many messages that were.
+    """
+    if not session_ids:
+        return 0
+    async with db.transaction() as tx:
+        await tx.execute(
+            "select pg_advisory_xact_lock(1, smsc_id) from"
+            " (select distinct smsc_id from session where id = any($1::bigint[]) order by smsc_id) s",
+            session_ids,
+        )
+        rows = await tx.fetch(
+            "select q.message_id, s.uncertain_policy = 'hold' as hold from queue q join smsc s on s.id = q.smsc_id"
+            " where q.state = 1 and q.session_id = any($1::bigint[]) for update of q",
+            session_ids,
+        )
+        ids = [row["message_id"] for row in rows]
+        await _mark_uncertain(tx, ids)
+        await tx.execute(
+            "update queue set state = 0, session_id = null, due_at = now() where message_id = any($1::bigint[])",
+            [row["message_id"] for row in rows if not row["hold"]],
+        )
+        held = [row["message_id"] for row in rows if row["hold"]]
+        await tx.execute(
+            "update queue set state = 2, session_id = null where message_id = any($1::bigint[])", held
+        )
+        await tx.execute(
+            "update message set state = 2 where id = any($1::bigint[]) and state in (0, 1)", held
+        )
+        await drop_taken(tx, ids)
+        await tx.execute(
+            "update session set ended_at = now() where id = any($1::bigint[]) and ended_at is null",
+            session_ids,
+        )
+        return len(ids)
+
+
+async def _mark_uncertain(tx: asyncpg.Connection, message_ids: Sequence[int]) -> None:
+    """An attempt row for each part whose octets may have gone out and that has no answer."""
+    await tx.execute(
+        "insert into attempt (message_id, part, n, smsc_id, session_id, number, state, submitted_at)"
+        " select q.message_id, p, q.attempts, q.smsc_id, q.session_id, m.number, 0, now()"
+        " from queue q join message m on m.id = q.message_id cross join generate_series(1, q.parts) p"
+        " where q.message_id = any($1::bigint[]) and (q.parts_taken >> (p - 1)) & 1 = 0"
+        " on conflict do nothing",
+        message_ids,
+    )

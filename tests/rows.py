@@ -1,0 +1,39 @@
+"""Rows as the intake writes them, for tests that begin after it."""
+
+from datetime import UTC, datetime
+
+from pombo.store.intake import NewMessages
+
+
+def one_message(
+    account_id: int,
+    message_id: int,
+    number: int,
+    smsc_id: int,
+    *,
+    text: str = "oi",
+    parts: int = 1,
+    cost_milli: int = 80,
+    valid_s: int = 3600,
+) -> NewMessages:
+    """An accepted message with the id as its client's id."""
+    return NewMessages(
+        account_ids=[account_id],
+        costs_milli=[cost_milli],
+        counts=[1],
+        accepted_at=datetime.now(UTC),
+        message_ids=[message_id],
+        kinds=[1],
+        owner_ids=[account_id],
+        client_refs=[str(message_id)],
+        destinations=[str(number)],
+        numbers=[number],
+        bodies=[text],
+        sent_bodies=[None],
+        ucs2=[False],
+        parts=[parts],
+        prices_milli=[cost_milli],
+        smsc_ids=[smsc_id],
+        content_hmacs=[b"hash"],
+        validities_s=[valid_s],
+    )

@@ -1,0 +1,82 @@
+"""What we demand of a PostgreSQL, and migrations on the real thing."""
+
+import asyncpg
+import pytest
+
+from pombo.errors import PomboError, Unavailable
+from pombo.store import migrate as migrations
+from pombo.store.database import Database
+from pombo.store.migrate import Migration, migrate
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_server_that_does_not_wait_for_its_disk_is_refused(database_url):
+    connection = await asyncpg.connect(database_url)
+    name = await connection.fetchval("select current_database()")
+    await connection.execute(f"alter database {name} set synchronous_commit = off")
+    await connection.close()
+    with pytest.raises(PomboError, match="synchronous_commit = off"):
+        await Database.open(database_url)
+
+
+async def test_an_unreachable_server_is_said_to_be_so():
+    with pytest.raises(PomboError, match="cannot be reached"):
+        await Database.open("postgresql://nobody@127.0.0.1:1/none")
+
+
+async def test_a_lost_connection_is_unavailable_and_the_next_one_works(database):
+    backend = await database.fetchval("select pg_backend_pid()")
+    other = await asyncpg.connect(database._pool._connect_args[0])
+    with pytest.raises(Unavailable):
+        async with database.transaction() as tx:
+            pid = await tx.fetchval("select pg_backend_pid()")
+            await other.execute(f"select pg_terminate_backend({pid})")
+            await tx.fetchval("select 1")
+    await other.close()
+    assert backend and await database.fetchval("select 1") == 1
+
+
+async def test_a_block_that_fails_is_rolled_back(database):
+    with pytest.raises(ZeroDivisionError):
+        async with database.transaction() as tx:
+            await tx.execute("insert into fact values ('a', 'b')")
+            raise ZeroDivisionError
+    assert await database.fetchval("select count(*) from fact") == 0
+
+
+async def test_migrating_twice_changes_nothing(database):
+    assert await migrate(database) == []
+
+
+async def test_a_database_of_a_newer_version_is_refused(database):
+    await database.execute("insert into migration (number, name, sha256) values (9999, 'later', '')")
+    with pytest.raises(PomboError, match="newer version"):
+        await migrate(database)
+
+
+async def test_a_migration_edited_after_it_was_applied_is_refused(database, monkeypatch):
+    first = migrations.migrations()[0]
+    monkeypatch.setattr(
+        migrations, "migrations", lambda: [Migration(first.number, first.name, first.sql + "-- edited")]
+    )
+    with pytest.raises(PomboError, match="0001 was changed"):
+        await migrate(database)
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(database, monkeypatch):
+    known = migrations.migrations()
+    broken = Migration(9000, "broken", "create table half (a int); select 1 / 0")
+    monkeypatch.setattr(migrations, "migrations", lambda: [*known, broken])
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await migrate(database)
+    assert await database.fetchval("select to_regclass('half')") is None
+
+
+async def test_the_tests_own_guard_refuses_a_move_that_is_not_in_the_table(database):
+    await database.execute(
+        "insert into message (id, account_id, client_ref, destination, number, body, ucs2, parts, price_milli, state,"
+        " smsc_id, accepted_at) values (1, 1, '', '', 1, '', false, 1, 0, 3, 1, now())"
+    )
+    with pytest.raises(asyncpg.RaiseError, match="no move from 3 to 1"):
+        await database.execute("update message set state = 1")

@@ -1,0 +1,43 @@
+"""Settings are read, or refused before anything starts."""
+
+import dataclasses
+
+import pytest
+
+from pombo.config import Config, from_env
+from pombo.errors import PomboError
+
+_NUMBERS = [field for field in dataclasses.fields(Config) if isinstance(field.default, int | float)]
+
+
+@pytest.mark.parametrize("field", _NUMBERS, ids=lambda field: field.name)
+def test_every_number_has_a_range_whose_ends_are_taken_and_no_more(
+    field: "dataclasses.Field[object]",
+) -> None:
+    least, most = field.metadata["least"], field.metadata["most"]
+    variable = f"POMBO_{field.name.upper()}"
+    most_in_flight = (
+        {"POMBO_CALLBACK_IN_FLIGHT": "1"}
+        if field.name.endswith("_max")
+        else {"POMBO_CALLBACK_IN_FLIGHT_MAX": "1000"}
+    )
+    for value in (least, most):
+        assert getattr(from_env({**most_in_flight, variable: str(value)}), field.name) == value
+    for value in (least - 1, most + 1):
+        with pytest.raises(PomboError, match=f"{variable}={value}.* out of its range: {least} to {most}"):
+            from_env({**most_in_flight, variable: str(value)})
+
+
+@pytest.mark.parametrize("typed", ["nan", "inf", "-inf"])
+def test_what_is_no_finite_time_is_refused(typed: str) -> None:
+    with pytest.raises(PomboError, match="out of its range"):
+        from_env({"POMBO_BODY_TIMEOUT_S": typed})
+
+
+def test_more_in_flight_to_begin_with_than_ever_is_refused() -> None:
+    with pytest.raises(PomboError, match="POMBO_CALLBACK_IN_FLIGHT=64 is more than"):
+        from_env({"POMBO_CALLBACK_IN_FLIGHT": "64"})
+
+
+def test_an_option_wins_over_its_variable() -> None:
+    assert from_env({"POMBO_PORT": "1"}, port=2, host=None) == Config(port=2)
