@@ -1,0 +1,1 @@
+"""Accounts, tokens, secrets and credits."""

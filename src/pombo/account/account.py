@@ -1,0 +1,33 @@
+"""An account as the hot path sees it: a snapshot, a second or two old at most."""
+
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+
+class Account(NamedTuple):
+    id: int
+    name: str
+    active: bool
+    price_milli: int  # per part
+    max_parts: int
+    text_mode: str  # 'ascii', 'auto' or 'unicode'
+    zone: ZoneInfo
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> "Account":
+        return cls(
+            row["id"],
+            row["name"],
+            row["active"],
+            row["price_milli"],
+            row["max_parts"],
+            row["text_mode"],
+            ZoneInfo(row["time_zone"]),
+        )
+
+    def local(self, at: datetime | None) -> str:
+        """`YYYY-MM-DD HH:MM:SS` in the account's time zone; "" for a time that is not there yet."""
+        return "" if at is None else at.astimezone(self.zone).strftime("%Y-%m-%d %H:%M:%S")
