@@ -1,0 +1,347 @@
+"""The intake: group commit of submissions.
+
+One flush is under way; the next one takes all that has gathered meanwhile. There is no timer: under load flushes
+grow by themselves, and without load a message is committed at once. A request is one unit, never split over commits.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import asyncpg
+import structlog
+
+from pombo.account.account import Account
+from pombo.errors import Refusal, Unavailable
+from pombo.route.routes import Route
+from pombo.store import intake as rows
+from pombo.store.database import LOST, Database
+from pombo.store.ids import EPOCH_MS, Ids
+from pombo.text.outgoing import Outgoing
+
+log = structlog.get_logger()
+
+_FLUSH_MESSAGES = 5000  # a flush takes whole requests until it holds this many
+
+
+class Submission:
+    """One message of a request on its way into the store, and afterwards what became of it."""
+
+    __slots__ = (
+        "accepted_at",
+        "account",
+        "body",
+        "client_ref",
+        "content_hmac",
+        "destination",
+        "detail",
+        "generated",
+        "number",
+        "outgoing",
+        "refusal",
+        "route",
+    )
+
+    def __init__(
+        self, account: Account | None, destination: str, client_ref: str, refusal: Refusal | None = None
+    ) -> None:
+        self.account = account
+        self.destination = destination  # as the customer wrote it
+        self.client_ref = client_ref  # "" until the intake makes one
+        self.generated = not client_ref
+        self.refusal = refusal
+        self.detail = ""  # what is wrong with a malformed one
+        self.number = 0
+        self.body = ""
+        self.content_hmac = b""
+        self.outgoing: Outgoing | None = None
+        self.route: Route | None = None
+        self.accepted_at: datetime | None = None  # set once it is known to be stored
+
+    @property
+    def may_be_retry(self) -> bool:
+        """Refused by a rule, yet the first answer counts if the same message was accepted before."""
+        return self.refusal is not None and bool(self.content_hmac) and not self.generated
+
+    @property
+    def price_milli(self) -> int:
+        assert self.account is not None and self.outgoing is not None
+        return self.account.price_milli * self.outgoing.parts
+
+    def refuse(self, refusal: Refusal) -> None:
+        """An id that we made is none of the customer's: the answer to a refused message does not show it."""
+        self.refusal = refusal
+        if self.generated:
+            self.client_ref = ""
+
+
+class _Request:
+    __slots__ = ("done", "submissions", "until")
+
+    def __init__(self, submissions: list[Submission], done: "asyncio.Future[None]", until: float) -> None:
+        self.submissions = submissions
+        self.done = done
+        self.until = until  # by the loop's clock
+
+
+class Intake:
+    """Give `submit` a request's submissions; when it returns, each is stored or carries its refusal."""
+
+    def __init__(
+        self,
+        db: Database,
+        ids: Ids,
+        *,
+        stored: Callable[[set[int]], None],
+        limit_messages: int,
+        commit_timeout_s: float,
+    ) -> None:
+        """stored: called after each commit with the connections (smsc ids) that got messages."""
+        self._db = db
+        self._ids = ids
+        self._stored = stored
+        self._limit_messages = limit_messages
+        self._commit_timeout_s = commit_timeout_s
+        self._waiting: list[_Request] = []
+        self._waiting_messages = 0
+        self._more = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+        self._abandoned: set[asyncio.Task[None]] = set()
+        self._poor: set[int] = set()  # accounts whose credits ended: the quick way would fail once more
+        self._reference_offset = random.randrange(4096)  # noqa: S311 - not a secret; keeps two nodes apart
+        self._reference = 0
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="intake")
+
+    async def stop(self) -> None:
+        """Commit what is waiting, then end."""
+        self._closing = True
+        self._more.set()
+        if self._task is not None:
+            await self._task
+
+    async def submit(self, submissions: list[Submission]) -> None:
+        """Raises Unavailable, and changes no submission, when the messages are not known to be stored.
+
+        That takes twice the commit timeout at the most: one flush under way, and its own.
+        """
+        if self._closing:
+            raise Unavailable("stopping")
+        if self._waiting and self._waiting_messages + len(submissions) > self._limit_messages:
+            raise Unavailable("the intake is full")
+        loop = asyncio.get_running_loop()
+        request = _Request(submissions, loop.create_future(), loop.time() + self._commit_timeout_s)
+        self._waiting.append(request)
+        self._waiting_messages += len(submissions)
+        self._more.set()
+        await request.done
+
+    async def _run(self) -> None:
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            while self._waiting:
+                await self._flush(self._not_late(self._take()))
+            if self._closing:
+                return
+
+    def _not_late(self, requests: list[_Request]) -> list[_Request]:
+        """Those that have not waited too long already; while the database is away, flushes take their time."""
+        now = asyncio.get_running_loop().time()
+        late = [request for request in requests if request.until < now]
+        if late:
+            _settle(late, Unavailable("waited too long"))
+        return [request for request in requests if request.until >= now] if late else requests
+
+    def _take(self) -> list[_Request]:
+        count = messages = 0
+        for request in self._waiting:
+            if count and messages + len(request.submissions) > _FLUSH_MESSAGES:
+                break
+            count += 1
+            messages += len(request.submissions)
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._waiting_messages -= messages
+        return taken
+
+    async def _flush(self, requests: list[_Request]) -> None:
+        try:
+            await self._in_time([s for request in requests for s in request.submissions])
+        except (Unavailable, *LOST) as error:
+            log.warning("intake_unavailable", requests=len(requests), error=type(error).__name__)
+            _settle(requests, Unavailable("the commit was not confirmed"))
+        except asyncpg.PostgresError as error:
+            # A value that PostgreSQL will not have: it must harm its own request only.
+            if len(requests) == 1:
+                log.error(
+                    "intake_refused_by_database",
+                    sqlstate=error.sqlstate,
+                    messages=len(requests[0].submissions),
+                )
+                _settle(requests, Unavailable("refused by the database"))
+            else:
+                half = len(requests) // 2
+                await self._flush(requests[:half])
+                await self._flush(requests[half:])
+        except Exception as error:
+            # Not foreseen, so a fault of ours: the requests are told the truth, and the intake goes on.
+            log.exception("intake_failed", error=type(error).__name__)
+            _settle(requests, Unavailable("fault in the intake"))
+        else:
+            _settle(requests, None)
+
+    async def _in_time(self, submissions: list[Submission]) -> None:
+        """`_store`, or TimeoutError. Does not wait for the driver to cancel the statement: a frozen server never says."""
+        storing = asyncio.ensure_future(self._store(submissions))
+        done, _ = await asyncio.wait({storing}, timeout=self._commit_timeout_s)
+        if not done:
+            storing.cancel()
+            self._abandoned.add(storing)
+            storing.add_done_callback(self._ended)
+            raise TimeoutError
+        storing.result()
+
+    def _ended(self, abandoned: "asyncio.Task[None]") -> None:
+        self._abandoned.discard(abandoned)
+        if not abandoned.cancelled():
+            abandoned.exception()
+
+    async def _store(self, submissions: list[Submission]) -> None:
+        fresh = [s for s in submissions if s.refusal is None]
+        if _simple(submissions) and self._poor.isdisjoint(s.account.id for s in fresh if s.account):
+            if not fresh:
+                return
+            new = self._rows(fresh, datetime.now(UTC))
+            try:
+                await rows.accept(self._db, new)
+            except (asyncpg.UniqueViolationError, asyncpg.CheckViolationError):
+                pass  # an id in use, or too little credit: look closer
+            else:
+                self._accepted(fresh, new)
+                return
+        await self._store_carefully(submissions)
+
+    async def _store_carefully(self, submissions: list[Submission]) -> None:
+        """The same under a lock on the accounts: who is a retry, whose id clashes, whose credits end where."""
+        judged = [s for s in submissions if s.refusal is None or s.may_be_retry]
+        firsts: dict[Submission, datetime] = {}
+        refused: dict[Submission, Refusal] = {}
+        async with self._db.transaction() as tx:
+            balances = await rows.lock_balances(tx, sorted({s.account.id for s in judged if s.account}))
+            for submission in judged:
+                if submission.generated:  # the id made for it before may be what clashed
+                    submission.client_ref = self._new_reference()
+            pairs = sorted({(s.account.id, s.client_ref) for s in judged if s.account})
+            known = {
+                pair: (row["content_hmac"], row["accepted_at"])
+                for pair, row in (
+                    await rows.known_keys(tx, [account for account, _ in pairs], [ref for _, ref in pairs])
+                ).items()
+            }
+            now = datetime.now(UTC)
+            fresh = []
+            for s in judged:
+                assert s.account is not None
+                while s.generated and (s.account.id, s.client_ref) in known:
+                    s.client_ref = self._new_reference()
+                first = known.get((s.account.id, s.client_ref))
+                if first is not None:
+                    if first[0] == s.content_hmac:
+                        firsts[s] = first[1]
+                    else:
+                        refused[s] = Refusal.ID_DUPLICATE
+                elif s.refusal is not None:
+                    pass  # no retry of anything: the refusal stands
+                elif s.price_milli > balances.get(s.account.id, -1):
+                    refused[s] = Refusal.CREDIT
+                else:
+                    balances[s.account.id] -= s.price_milli
+                    known[s.account.id, s.client_ref] = (s.content_hmac, now)
+                    fresh.append(s)
+            new = self._rows(fresh, now)
+            if fresh:
+                await rows.accept(tx, new)
+        for submission, at in firsts.items():
+            submission.refusal, submission.accepted_at = None, at
+        for submission, refusal in refused.items():
+            submission.refuse(refusal)
+        self._poor.difference_update(s.account.id for s in judged if s.account)
+        self._poor.update(s.account.id for s, why in refused.items() if s.account and why is Refusal.CREDIT)
+        self._accepted(fresh, new)
+
+    def _accepted(self, submissions: list[Submission], new: rows.NewMessages) -> None:
+        for submission in submissions:
+            submission.accepted_at = new.accepted_at
+        if submissions:
+            self._stored(set(new.smsc_ids))
+
+    def _rows(self, fresh: list[Submission], now: datetime) -> rows.NewMessages:
+        self._name(fresh)
+        costs: dict[int, list[int]] = {}
+        kinds: dict[tuple[int, int, int, bool, int, int], int] = {}
+        columns = rows.NewMessages([], [], [], now, *([] for _ in rows.NewMessages._fields[4:]))
+        columns.message_ids.extend(self._ids.take(len(fresh), now.timestamp()))
+        for s in fresh:
+            account, outgoing, route = s.account, s.outgoing, s.route
+            assert account is not None and outgoing is not None and route is not None
+            price_milli = account.price_milli * outgoing.parts
+            cost = costs.setdefault(account.id, [0, 0])
+            cost[0] += price_milli
+            cost[1] += 1
+            kind = (account.id, route.smsc_id, route.validity_s, outgoing.ucs2, outgoing.parts, price_milli)
+            columns.kinds.append(kinds.setdefault(kind, len(kinds) + 1))
+            columns.client_refs.append(s.client_ref)
+            columns.destinations.append(s.destination)
+            columns.numbers.append(s.number)
+            columns.bodies.append(s.body)
+            columns.sent_bodies.append(None if outgoing.sent == s.body else outgoing.sent)
+            columns.content_hmacs.append(s.content_hmac)
+        for account_id, smsc_id, validity_s, ucs2, parts, price_milli in kinds:
+            columns.owner_ids.append(account_id)
+            columns.smsc_ids.append(smsc_id)
+            columns.validities_s.append(validity_s)
+            columns.ucs2.append(ucs2)
+            columns.parts.append(parts)
+            columns.prices_milli.append(price_milli)
+        for account_id in sorted(costs):
+            columns.account_ids.append(account_id)
+            columns.costs_milli.append(costs[account_id][0])
+            columns.counts.append(costs[account_id][1])
+        return columns
+
+    def _name(self, submissions: list[Submission]) -> None:
+        for submission in submissions:
+            if not submission.client_ref:
+                submission.client_ref = self._new_reference()
+
+    def _new_reference(self) -> str:
+        """13 hex digits: 40 bits of milliseconds and a counter, so that they index well.
+
+        Two nodes may hit upon the same one; the database then refuses it, and another one is made.
+        """
+        now = (int(time.time() * 1000) - EPOCH_MS & 0xFF_FFFF_FFFF) << 12
+        self._reference = max(self._reference + 1, now + self._reference_offset)
+        return f"{self._reference & 0xF_FFFF_FFFF_FFFF:013x}"
+
+
+def _simple(submissions: list[Submission]) -> bool:
+    """No id stands twice, and no refused one might be a retry: one statement will do."""
+    refs = [
+        (s.account.id, s.client_ref)
+        for s in submissions
+        if s.account and s.refusal is None and not s.generated
+    ]
+    return len(refs) == len(set(refs)) and not any(s.may_be_retry for s in submissions)
+
+
+def _settle(requests: list[_Request], error: Exception | None) -> None:
+    for request in requests:
+        if not request.done.done():  # else its client has gone
+            if error is None:
+                request.done.set_result(None)
+            else:
+                request.done.set_exception(error)

@@ -1,0 +1,330 @@
+"""The legacy API (`/api/*.php`), as thin raw ASGI in front of everything else.
+
+The contract stands in docs/legacy-api.md. Handlers read octets, judge, hand over to the intake, and write octets.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import structlog
+
+from pombo.accept import parameters as read
+from pombo.accept import reply
+from pombo.accept.auth import Authenticator
+from pombo.accept.batch import read_batch
+from pombo.accept.intake import Intake, Submission
+from pombo.accept.parameters import Malformed, Parameters, as_ref, as_text
+from pombo.accept.submission import judge, no_message
+from pombo.account.account import Account
+from pombo.account.secret import Secrets
+from pombo.errors import Refusal, Unavailable
+from pombo.route.routes import Routes
+from pombo.store import inbox, messages
+from pombo.store.database import Database
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+log = structlog.get_logger()
+
+_ENVELOPES = {
+    "/api/unitario.php": "envio",
+    "/api/envio.php": "detalhes",
+    "/api/dlr.php": "dlr",
+    "/api/mo.php": "mo",
+}
+_INBOX_PAGE = 1000
+_JUDGED_AT_ONCE = 50
+_READ_ON_FACTOR = 4  # times the limit is read of a body over it, and thrown away, so that the answer arrives
+_BODIES_FACTOR = 32  # all bodies under way together hold at most this many times the limit
+_HIGHEST_ID = 2**63 - 1
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class _Slow(Exception):
+    """The rest of the body did not come in time."""
+
+
+class _Gone(Exception):
+    """The client went away."""
+
+
+class LegacyApi:
+    """The ASGI application of the four paths; `paths` says which."""
+
+    paths = frozenset(_ENVELOPES)
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        authenticator: Authenticator,
+        intake: Intake,
+        secrets: Secrets,
+        routes: Callable[[], Routes],
+        body_limit_octets: int,
+        body_timeout_s: float,
+    ) -> None:
+        """routes: gives the routing table of this moment."""
+        self._db = db
+        self._authenticator = authenticator
+        self._intake = intake
+        self._secrets = secrets
+        self._routes = routes
+        self._body_limit_octets = body_limit_octets
+        self._body_timeout_s = body_timeout_s
+        self._bodies_octets = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        envelope = _ENVELOPES[scope["path"]]
+        method = scope["method"]
+        if method not in ("GET", "POST"):
+            await _answer(send, {"HEAD": 200, "OPTIONS": 204}.get(method, 405), b"")
+            return
+        try:
+            body = await self._body(scope, receive)
+            match envelope:
+                case "envio":
+                    status, content = await self._envio(scope, body)
+                case "detalhes":
+                    status, content = await self._detalhes(scope, body)
+                case "dlr":
+                    status, content = 200, await self._dlr(scope, body)
+                case _:
+                    await self._mo(scope, body, receive, send)
+                    return
+        except _Gone:
+            return
+        except _TooLarge:
+            await self._refuse_large(envelope, scope, receive, send)
+            return
+        except _Slow:
+            slow = "o corpo nao chegou inteiro"
+            await _answer(send, 200, reply.refused(envelope, Refusal.MALFORMED, slow), close=True)
+            return
+        except Malformed as error:
+            status, content = 200, reply.refused(envelope, error.refusal, str(error))
+        except Unavailable:
+            status, content = 503, reply.refused(envelope, Refusal.UNAVAILABLE)
+        except Exception as error:
+            # A fault of ours: the client must not take it for a refusal, and may try again.
+            log.exception("legacy_api_failed", path=scope["path"], error=type(error).__name__)
+            status, content = 503, reply.refused(envelope, Refusal.UNAVAILABLE)
+        await _answer(send, status, content)
+
+    async def _envio(self, scope: Scope, body: bytes) -> tuple[int, bytes]:
+        """unitario.php"""
+        given = _merged(scope, body)
+        account = await self._authenticator.account(as_text(given.get("token")))
+        item = self._judge(account, given)
+        status = await self._store([item])
+        return status, reply.submissions("envio", [item])
+
+    async def _detalhes(self, scope: Scope, body: bytes) -> tuple[int, bytes]:
+        """envio.php"""
+        batch = read_batch(scope["query_string"], body, _content_type(scope))
+        if batch.too_large:
+            items = [_of_too_many(message) for _, message in batch.messages]
+            return 200, reply.submissions("detalhes", items)
+        accounts = await self._authenticator.accounts(batch.tokens)
+        items = []
+        for token, message in batch.messages:
+            if len(items) % _JUDGED_AT_ONCE == _JUDGED_AT_ONCE - 1:
+                await asyncio.sleep(0)  # long texts take half a millisecond each: others have their turn
+            items.append(self._judge(accounts[token], message))
+        status = await self._store(items)
+        return status, reply.submissions("detalhes", items)
+
+    def _judge(self, account: Account | None, message: Parameters | str) -> Submission:
+        if isinstance(message, str):
+            return no_message(account, message)
+        return judge(
+            account,
+            as_text(message.get("destino")),
+            as_text(message.get("msg")),
+            as_ref(message.get("id")),
+            routes=self._routes(),
+            secrets=self._secrets,
+        )
+
+    async def _store(self, items: list[Submission]) -> int:
+        """The HTTP status: 200 when every item has its verdict, 503 when some are not known to be stored."""
+        open_items = [item for item in items if item.refusal is None or item.may_be_retry]
+        if open_items:
+            try:
+                await self._intake.submit(items)
+            except Unavailable:
+                for item in open_items:
+                    item.refuse(Refusal.UNAVAILABLE)
+                return 503
+        return 200
+
+    async def _dlr(self, scope: Scope, body: bytes) -> bytes:
+        given = _merged(scope, body)
+        account = await self._authenticator.account(as_text(given.get("token")))
+        if account is None:
+            return reply.refused("dlr", Refusal.TOKEN)
+        return reply.status(
+            account, await messages.message_by_ref(self._db, account.id, as_text(given.get("id")))
+        )
+
+    async def _mo(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        given = _merged(scope, body)
+        account = await self._authenticator.account(as_text(given.get("token")))
+        if account is None:
+            await _answer(send, 200, reply.refused("mo", Refusal.TOKEN))
+            return
+        since, until = _moment(given, "de", account), _moment(given, "ate", account)
+        if given.get("todas") is not True and as_text(given.get("todas")).strip() in ("", "0"):
+            # Listen before anything is leased: who hangs up meanwhile gets the replies again.
+            gone = asyncio.ensure_future(_disconnect(receive))
+            try:
+                rows = await inbox.lease_unread(self._db, account.id, since, until, _INBOX_PAGE)
+                await self._hand_over(reply.inbox(account, rows), rows, gone, send)
+            finally:
+                gone.cancel()
+        else:
+            after_id = as_text(given.get("apos")).strip() or "0"
+            if not after_id.isdecimal() or len(after_id) > 19 or int(after_id) > _HIGHEST_ID:
+                raise Malformed("apos deve ser um mo_id")
+            rows = await inbox.read_again(self._db, account.id, since, until, int(after_id), _INBOX_PAGE)
+            await _answer(send, 200, reply.inbox(account, rows))
+
+    async def _hand_over(
+        self, content: bytes, rows: list[Any], gone: "asyncio.Future[None]", send: Send
+    ) -> None:
+        """Replies count as read once their last octet has been handed to a connection that still stands.
+
+        Raises nothing once the answer has begun: what is not marked as read is offered again.
+        """
+        ids = [row["id"] for row in rows]
+        try:
+            await _answer(send, 200, content, last=False)
+            await send({"type": "http.response.body", "body": b"", "more_body": True})  # waits for room
+            await asyncio.sleep(0)  # a disconnect that has come already is seen first
+            if ids and gone.done():
+                await inbox.give_back(self._db, ids, rows[0]["leased_until"])
+            elif ids:
+                await inbox.mark_read(self._db, ids)
+        except (Unavailable, asyncpg.PostgresError) as error:
+            log.warning("replies_not_marked_read", replies=len(ids), error=type(error).__name__)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        if not _has_body(scope):
+            return b""
+        if int(_header(scope, b"content-length") or 0) > self._body_limit_octets:
+            raise _TooLarge
+        chunks: list[bytes] = []
+        octets = 0
+        try:
+            async for chunk in self._chunks(receive):
+                octets += len(chunk)
+                if octets > self._body_limit_octets:
+                    raise _TooLarge
+                chunks.append(chunk)
+                self._bodies_octets += len(chunk)
+                if self._bodies_octets > self._body_limit_octets * _BODIES_FACTOR:
+                    raise Unavailable("too many large requests at once")
+        finally:
+            self._bodies_octets -= sum(map(len, chunks))
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def _chunks(self, receive: Receive) -> AsyncIterator[bytes]:
+        while True:
+            try:
+                async with asyncio.timeout(self._body_timeout_s):
+                    message = await receive()
+            except TimeoutError:
+                raise _Slow from None
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            yield message.get("body", b"")
+            if not message.get("more_body", False):
+                return
+
+    async def _refuse_large(self, envelope: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """413 at once, and then the rest is read and thrown away: most clients read no answer before they have sent all."""
+        limit = f"corpo acima de {self._body_limit_octets} octetos"
+        content = reply.refused(envelope, Refusal.MALFORMED, limit)
+        await _answer(send, 413, content, last=False, close=True)
+        octets = 0
+        with contextlib.suppress(_Gone, _Slow):
+            if not _header(scope, b"expect"):  # who asked first sends nothing now
+                async for chunk in self._chunks(receive):
+                    octets += len(chunk)
+                    if octets > self._body_limit_octets * _READ_ON_FACTOR:
+                        break
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _disconnect(receive: Receive) -> None:
+    """Returns when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _of_too_many(message: Parameters | str) -> Submission:
+    """Its token is not looked up: there may be as many as messages."""
+    given = {} if isinstance(message, str) else message
+    return Submission(None, as_text(given.get("destino")), as_text(given.get("id")), Refusal.BATCH_SIZE)
+
+
+def _has_body(scope: Scope) -> bool:
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+
+
+def _merged(scope: Scope, body: bytes) -> Parameters:
+    return read.of_request(scope["query_string"], body, _content_type(scope) if body else "")
+
+
+def _content_type(scope: Scope) -> str:
+    return _header(scope, b"content-type").decode("latin-1")
+
+
+def _header(scope: Scope, wanted: bytes) -> bytes:
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return bytes(value)
+    return b""
+
+
+def _moment(given: Parameters, name: str, account: Account) -> datetime | None:
+    text = as_text(given.get(name)).strip()
+    if not text:
+        return None
+    with contextlib.suppress(ValueError):
+        day_only = len(text) == 10
+        at = datetime.strptime(text, "%Y-%m-%d" if day_only else "%Y-%m-%d %H:%M:%S")
+        if name == "ate":  # to the end of that day, or of that second: replies show no fraction
+            at = at.replace(microsecond=999999)
+            at = at.replace(hour=23, minute=59, second=59) if day_only else at
+        try:
+            return at.replace(tzinfo=account.zone).astimezone(UTC)
+        except OverflowError:  # the last evening of the year 9999
+            return datetime.max.replace(tzinfo=UTC)
+    raise Malformed(f"{name} deve ser AAAA-MM-DD ou AAAA-MM-DD HH:MM:SS")
+
+
+_JSON = (b"content-type", b"application/json; charset=utf-8")
+_ALLOW = (b"allow", b"GET, POST, HEAD, OPTIONS")
+
+
+async def _answer(send: Send, status: int, body: bytes, *, last: bool = True, close: bool = False) -> None:
+    headers = [_JSON]
+    if status != 204:
+        headers.append((b"content-length", b"%d" % len(body)))
+    if status in (204, 405):
+        headers = [_ALLOW, (b"content-length", b"0")] if status == 405 else [_ALLOW]
+    if close:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": not last})

@@ -1,0 +1,71 @@
+"""The rules by which one message is accepted or refused, before the store is asked."""
+
+import re
+
+from pombo import number
+from pombo.accept.intake import Submission
+from pombo.account.account import Account
+from pombo.account.secret import Secrets
+from pombo.errors import Refusal
+from pombo.route.routes import Routes
+from pombo.text.outgoing import prepare
+
+_CLIENT_REF = re.compile(r"[\x21-\x7e]{1,64}")
+_MOST_CHARACTERS_A_PART = 640  # 160 septets, times the most characters that may melt into one when accents go
+
+
+def judge(
+    account: Account | None,
+    destination: str,
+    text: str,
+    client_ref: str | None,
+    *,
+    routes: Routes,
+    secrets: Secrets,
+) -> Submission:
+    """A submission with its number, text, route and price; or with the refusal of the first rule it breaks.
+
+    client_ref: "" where the customer gave none, None where what was given cannot be one. A refused submission
+    that may be a retry of an accepted one carries what the intake needs to find out.
+    """
+    submission = Submission(account, destination, client_ref or "")
+    submission.refusal = _refusal_of_sender(account)
+    if account is None or submission.refusal is not None:
+        return submission
+    if client_ref is None or (client_ref and not _CLIENT_REF.fullmatch(client_ref)):
+        submission.refusal = Refusal.ID
+        return submission
+    normalised = number.normalise(destination)
+    if normalised is None:
+        submission.refusal = Refusal.DESTINATION
+        return submission
+    if not text or text.isspace():
+        submission.refusal = Refusal.EMPTY
+        return submission
+    # What comes now may have been otherwise when the message was accepted: it may be a retry.
+    submission.content_hmac = secrets.content_hmac(normalised, text)
+    if len(text) > account.max_parts * _MOST_CHARACTERS_A_PART:
+        submission.refusal = Refusal.TOO_LONG
+        return submission
+    submission.number = normalised
+    submission.body = text
+    submission.outgoing = prepare(text, account.text_mode)
+    submission.route = routes.choose(normalised)
+    if submission.outgoing.parts > account.max_parts:
+        submission.refusal = Refusal.TOO_LONG
+    elif submission.route is None:
+        submission.refusal = Refusal.NO_ROUTE
+    return submission
+
+
+def no_message(account: Account | None, detail: str) -> Submission:
+    """Of what stands in a message's place and is none. detail: what is wrong with it."""
+    submission = Submission(account, "", "", _refusal_of_sender(account) or Refusal.MALFORMED)
+    submission.detail = detail
+    return submission
+
+
+def _refusal_of_sender(account: Account | None) -> Refusal | None:
+    if account is None:
+        return Refusal.TOKEN
+    return None if account.active else Refusal.SUSPENDED
