@@ -1,0 +1,1 @@
+"""Which operator connection carries a number. Pure; explains its choice."""

@@ -1,0 +1,1 @@
+"""Us to the operator: one link per connection, its window and its pace."""

@@ -1,0 +1,52 @@
+"""The links of this node: one per configured connection, following the configuration as it changes."""
+
+import asyncio
+from collections.abc import Iterable
+
+from pombo.send.bind import Doors
+from pombo.send.link import Link
+from pombo.store.smscs import Smsc
+
+
+class Links:
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+        self._wanted: dict[int, Smsc] = {}
+        self._links: dict[int, Link] = {}
+        self._changes: dict[int, asyncio.Task[None]] = {}  # at most one a connection
+
+    def follow(self, smscs: Iterable[Smsc]) -> None:
+        """Start new connections, stop removed ones, start changed ones anew. One that takes long to drain holds up
+        no other."""
+        self._wanted = {smsc.id: smsc for smsc in smscs}
+        for smsc_id in self._wanted.keys() | self._links.keys():
+            if smsc_id not in self._changes and not self._is_as_wanted(smsc_id):
+                self._changes[smsc_id] = asyncio.create_task(self._change(smsc_id))
+
+    async def _change(self, smsc_id: int) -> None:
+        try:
+            while not self._is_as_wanted(smsc_id):
+                if link := self._links.get(smsc_id):
+                    await link.stop()
+                    del self._links[smsc_id]
+                else:
+                    self._links[smsc_id] = Link(self._wanted[smsc_id], self._doors)
+                    self._links[smsc_id].start()
+        finally:
+            del self._changes[smsc_id]
+
+    def _is_as_wanted(self, smsc_id: int) -> bool:
+        link = self._links.get(smsc_id)
+        return self._wanted.get(smsc_id) == (link.smsc if link else None)
+
+    def wake(self, smsc_ids: Iterable[int]) -> None:
+        """Messages were queued for these connections."""
+        for smsc_id in smsc_ids:
+            if link := self._links.get(smsc_id):
+                link.wake()
+
+    async def stop(self) -> None:
+        """Drain and unbind all of them."""
+        self.follow(())
+        while self._changes:
+            await asyncio.wait(self._changes.values())
