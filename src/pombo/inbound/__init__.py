@@ -1,0 +1,1 @@
+"""Replies (MO): decode them and find the message they answer."""

@@ -1,0 +1,1 @@
+"""Delivery receipts: from what operators write to message states."""

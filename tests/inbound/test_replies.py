@@ -1,0 +1,261 @@
+"""Replies into the inbox, on the real store."""
+
+import asyncio
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pombo.inbound.replies import Arrived, Replies
+from pombo.smpp.pdu import DataSm, DeliverSm
+from pombo.store import smscs
+from pombo.store.ids import Ids
+from pombo.store.queue import lock_of
+from pombo.text import ucs2
+
+pytestmark = pytest.mark.anyio
+
+NUMBER = 5511999999999
+
+
+class Desk:
+    def __init__(self, db, smsc_id):
+        self.db, self.smsc_id = db, smsc_id
+        self.replies = Replies(Ids(1), lambda _: "gsm")
+        self.sequence = 0
+
+    async def account(self, name: str) -> int:
+        return await self.db.fetchval("insert into account (name) values ($1) returning id", name)
+
+    async def sent(
+        self, account_id: int, message_id: int, *, source="27300", number=NUMBER, hours_ago=1.0
+    ) -> None:
+        at = datetime.now(UTC) - timedelta(hours=hours_ago)
+        await self.db.execute(
+            "insert into message (id, account_id, client_ref, destination, number, body, ucs2, parts, price_milli, state,"
+            " smsc_id, source_addr, accepted_at, sent_at)"
+            " values ($1, $2, $3, '', $4, 't', false, 1, 0, 1, $5, $6, $7, $7)",
+            message_id, account_id, f"ref{message_id}", number, self.smsc_id, source, at,
+        )  # fmt: skip
+
+    async def written(self, account_id: int, message_id: int, *, number=NUMBER, hours_ago=1.0) -> None:
+        """A message that was submitted and never answered."""
+        await self.sent(account_id, message_id, source="", number=number)
+        await self.db.execute("update message set sent_at = null, state = 2 where id = $1", message_id)
+        await self.db.execute(
+            "insert into attempt (message_id, part, n, smsc_id, session_id, number, state, submitted_at)"
+            " values ($1, 1, 1, $2, 1, $3, 0, $4)",
+            message_id, self.smsc_id, number, datetime.now(UTC) - timedelta(hours=hours_ago),
+        )  # fmt: skip
+
+    async def reply(self, *bodies: DeliverSm | DataSm, session_id: int = 1) -> list[int]:
+        arrived = []
+        for body in bodies:
+            self.sequence += 1
+            arrived.append(Arrived(body, session_id, self.sequence))
+        async with self.db.transaction() as tx:
+            return await self.replies.store(tx, self.smsc_id, arrived)
+
+    async def inbox(self):
+        rows = await self.db.fetch("select account_id, source, body, client_ref from inbox order by id")
+        return [tuple(row) for row in rows]
+
+
+@pytest.fixture
+async def desk(database):
+    return Desk(database, await smscs.add_smsc(database, "op", "h", 1, "s", b""))
+
+
+def said(text: bytes, *, source=b"5511999999999", to=b"27300", coding=0, esm_class=0) -> DeliverSm:
+    return DeliverSm(
+        source_addr=source, destination_addr=to, short_message=text, data_coding=coding, esm_class=esm_class
+    )
+
+
+async def test_a_reply_belongs_to_whoever_wrote_last_from_that_number(desk):
+    first, second = await desk.account("a"), await desk.account("b")
+    await desk.sent(first, 1)
+    await desk.sent(second, 2)
+    await desk.sent(first, 3, source="29999")
+    await desk.sent(first, 4, number=5511988888888)
+    await desk.reply(said(b"SIM"))
+    assert await desk.inbox() == [(second, str(NUMBER), "SIM", "ref2")]
+
+
+async def test_an_answer_to_a_message_of_four_days_ago_belongs_to_nobody_yet(desk):
+    await desk.sent(await desk.account("a"), 1, hours_ago=96)
+    await desk.reply(said(b"SIM"))
+    assert await desk.inbox() == [(None, str(NUMBER), "SIM", "")]
+
+
+async def test_a_message_whose_submit_was_never_answered_can_be_answered_by_its_handset(desk):
+    first, second = await desk.account("a"), await desk.account("b")
+    await desk.db.execute("update smsc set source_addr = '27300'")
+    await desk.sent(first, 1)
+    await desk.written(second, 2)
+    await desk.written(first, 3, number=5511988888888)
+    await desk.written(first, 4, hours_ago=96)
+    await desk.reply(said(b"SIM"), said(b"NAO", to=b"29999"))
+    assert await desk.inbox() == [
+        (second, str(NUMBER), "SIM", "ref2"),
+        (None, str(NUMBER), "NAO", ""),
+    ]
+    await desk.sent(first, 5)
+    await desk.reply(said(b"TALVEZ"))
+    assert (await desk.inbox())[-1] == (first, str(NUMBER), "TALVEZ", "ref5")
+
+
+async def test_where_we_named_no_source_the_connection_decides(desk):
+    account = await desk.account("a")
+    await desk.sent(account, 1, source="")
+    await desk.reply(said(b"SIM", to=b"12345"))
+    assert await desk.inbox() == [(account, str(NUMBER), "SIM", "ref1")]
+
+
+@pytest.mark.parametrize("source", [b"+5511999999999", b"11999999999", b"005511999999999", b"551199999999"])
+async def test_the_handset_is_found_however_the_operator_writes_it(desk, source):
+    account = await desk.account("a")
+    await desk.sent(account, 1)
+    await desk.reply(said(b"SIM", source=source))
+    assert await desk.inbox() == [(account, str(NUMBER), "SIM", "ref1")]
+
+
+async def test_every_alphabet_is_read(desk):
+    await desk.reply(
+        said(b"\x00\x1b\x65"),
+        said("ção".encode("latin-1"), coding=3),
+        said("😀ã".encode("utf-16-be"), coding=8),
+    )
+    assert [body for _, _, body, _ in await desk.inbox()] == ["@€", "ção", "😀ã"]
+
+
+async def test_what_postgresql_refuses_is_taken_out(desk):
+    await desk.reply(
+        said(b"a\x00b", coding=3), said(b"\xd8\x00\x00a", coding=8), said(b"x", source=b"\xff\x00\xfe")
+    )
+    assert len(await desk.inbox()) == 3
+
+
+async def test_parts_in_any_order_and_twice_make_one_reply(desk):
+    def part(n: int, text: bytes) -> DeliverSm:
+        return said(bytes((5, 0, 3, 9, 3, n)) + text, coding=8, esm_class=0x40)
+
+    text = "Olá 😀 mundo"
+    octets = ucs2.encode(text)
+    pieces = [octets[:9], octets[9:15], octets[15:]]  # cut inside the surrogate pair, too
+    await desk.reply(part(3, pieces[2]), part(1, pieces[0]))
+    await desk.reply(part(3, pieces[2]))
+    assert await desk.inbox() == []
+    assert len(await desk.reply(part(2, pieces[1]))) == 1
+    assert [body for _, _, body, _ in await desk.inbox()] == [text]
+
+
+async def test_a_part_that_is_repeated_after_its_reply_was_joined_is_no_new_reply(desk):
+    """The operator got no answer to it, or lost it."""
+
+    async def sweep_later():
+        async def ignore(tx, ids):
+            pass
+
+        await desk.db.execute("update reply_part set received_at = now() - interval '1 hour'")
+        await desk.replies.sweep(desk.db, ignore)
+
+    def part(n, text):
+        return said(bytes((5, 0, 3, 9, 2, n)) + text, esm_class=0x40)
+
+    await desk.reply(part(1, b"um, "), part(2, b"dois"), part(2, b"dois"))
+    assert await desk.reply(part(2, b"dois"), session_id=2) == []
+    await sweep_later()
+    assert [body for _, _, body, _ in await desk.inbox()] == ["um, dois"]
+    assert await desk.db.fetchval("select count(*) from reply_part") == 0
+
+
+async def test_a_reference_that_comes_back_soon_is_another_reply(desk):
+    def part(n, text):
+        return said(bytes((5, 0, 3, 9, 2, n)) + text, esm_class=0x40)
+
+    await desk.reply(part(1, b"um, "), part(2, b"dois"))
+    await desk.reply(part(1, b"tres, "), part(2, b"quatro"))
+    assert [body for _, _, body, _ in await desk.inbox()] == ["um, dois", "tres, quatro"]
+
+
+async def test_a_reply_in_a_payload_and_in_data_sm_is_read(desk):
+    await desk.reply(DataSm(source_addr=b"5511999999999", destination_addr=b"27300", tlvs={0x0424: b"longo"}))
+    assert [body for _, _, body, _ in await desk.inbox()] == ["longo"]
+
+
+@pytest.mark.parametrize(
+    "sar",
+    [
+        {0x020C: b"\xff" * 8, 0x020E: b"\2", 0x020F: b"\1"},
+        {0x020C: b"\1", 0x020E: b"\1\0\0", 0x020F: b"\1"},
+        {0x020C: b"\0\1\0\0", 0x020E: b"\2", 0x020F: b"\1"},
+        {0x020C: b"", 0x020E: b"\2", 0x020F: b"\1"},
+    ],
+)
+async def test_a_reply_whose_place_cannot_be_stands_alone(desk, sar):
+    source, to = b"5511999999999", b"27300"
+    await desk.reply(DeliverSm(source_addr=source, destination_addr=to, short_message=b"oi", tlvs=sar))
+    assert [body for _, _, body, _ in await desk.inbox()] == ["oi"]
+
+
+async def test_parts_that_wait_too_long_are_delivered_as_they_are(desk):
+    await desk.reply(said(bytes((5, 0, 3, 9, 2, 1)) + b"meio", esm_class=0x40))
+    caused = []
+
+    async def note(tx, ids):
+        caused.extend(ids)
+
+    assert await desk.replies.sweep(desk.db, note) == []
+    await desk.db.execute("update reply_part set received_at = now() - interval '1 hour'")
+    assert await desk.replies.sweep(desk.db, note) == caused != []
+    assert [body for _, _, body, _ in await desk.inbox()] == ["meio"]
+
+
+async def test_the_last_part_never_races_with_the_sweep_of_its_overdue_reply(desk):
+    """While a link commits under its connection's lock, the sweep of that connection waits."""
+
+    def part(n: int, text: bytes) -> Arrived:
+        return Arrived(said(bytes((5, 0, 3, 9, 2, n)) + text, esm_class=0x40), 1, n)
+
+    async def ignore(tx, ids):
+        pass
+
+    async def sweep_waits():
+        return await desk.db.fetchval("select count(*) from pg_locks where not granted")
+
+    await desk.reply(part(1, b"um, ").body)
+    await desk.db.execute("update reply_part set received_at = now() - interval '1 hour'")
+    async with desk.db.transaction(lock_of(desk.smsc_id)) as tx:
+        await desk.replies.store(tx, desk.smsc_id, [part(2, b"dois")])
+        sweep = asyncio.create_task(desk.replies.sweep(desk.db, ignore))
+        while not sweep.done() and not await sweep_waits():
+            await asyncio.sleep(0)
+        assert not sweep.done()
+    assert await sweep == []
+    assert [body for _, _, body, _ in await desk.inbox()] == ["um, dois"]
+
+
+async def test_a_repetition_after_a_new_bind_is_kept_once_for_each_original(desk):
+    await desk.reply(said(b"SIM"), said(b"SIM"))  # a person wrote it twice
+    assert len(await desk.inbox()) == 2
+    assert await desk.reply(said(b"SIM"), session_id=2) == []
+    assert await desk.reply(said(b"SIM"), session_id=2) == []
+    assert len(await desk.reply(said(b"SIM"), session_id=2)) == 1
+
+
+@pytest.mark.parametrize(
+    ("came_s_ago", "ended_s_ago", "stored"),
+    [(100, 70, 0), (300, 70, 1), (30, None, 0), (300, None, 1), (100, 0, 1)],
+)
+async def test_only_what_came_shortly_before_its_session_ended_can_be_repeated(
+    desk, came_s_ago, ended_s_ago, stored
+):
+    """Its answer may be lost; what was answered long before is a person who writes the same again."""
+    await desk.db.execute(
+        "insert into session (smsc_id, holder, ended_at) values ($1, $2, now() - make_interval(secs => $3))",
+        desk.smsc_id, uuid.uuid4(), ended_s_ago,
+    )  # fmt: skip
+    await desk.reply(said(b"SIM"))
+    await desk.db.execute("update inbox set received_at = now() - make_interval(secs => $1)", came_s_ago)
+    assert len(await desk.reply(said(b"SIM"), session_id=2)) == stored

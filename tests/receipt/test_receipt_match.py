@@ -1,0 +1,311 @@
+"""Receipts against the real store: whatever the order and the form, the end is the same."""
+
+import itertools
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from pombo.errors import Unavailable
+from pombo.message import AttemptState, State
+from pombo.receipt import identity, match
+from pombo.receipt.match import Receipts
+from pombo.smpp.pdu import DeliverSm
+from pombo.store import queue, smscs
+from pombo.store.ids import Ids
+from pombo.store.intake import accept
+from pombo.store.queue import Attempt
+from rows import one_message
+
+pytestmark = pytest.mark.anyio
+
+NUMBER = 5511999999999
+
+
+def receipt_of(raw_id: str, stat: str = "DELIVRD", number: int | str = NUMBER) -> DeliverSm:
+    text = (
+        f"id:{raw_id} sub:001 dlvrd:001 submit date:2611221000 done date:2611221001 stat:{stat} err:000 text:"
+    )
+    return DeliverSm(source_addr=str(number).encode(), esm_class=4, short_message=text.encode())
+
+
+class Bench:
+    """One connection; responses and receipts come in as the test says."""
+
+    def __init__(self, db, account_id, smsc_id):
+        self.db, self.account_id, self.smsc_id = db, account_id, smsc_id
+        self.receipts = Receipts(smsc_id)
+        self.ids = Ids(1)
+
+    async def submitted(self, parts: int = 1, number: int = NUMBER) -> int:
+        """A message that is being written to the operator."""
+        (message_id,) = self.ids.take(1, time.time())
+        new = one_message(self.account_id, message_id, number, self.smsc_id, parts=parts, cost_milli=0)
+        await accept(self.db, new)
+        await self.db.execute(
+            "update queue set state = 1, session_id = 1, attempts = 1 where message_id = $1", message_id
+        )
+        return message_id
+
+    async def answered(
+        self, message_id: int, raw_id: str, part: int = 1, parts: int = 1, number: int = NUMBER
+    ) -> None:
+        async with self.db.transaction(queue.lock_of(self.smsc_id)) as tx:
+            key = identity.key(raw_id)
+            at = datetime.now(UTC)
+            attempt = Attempt(message_id, part, 1, number, raw_id, key, AttemptState.TAKEN, 0, at, parts > 1)
+            await queue.commit_results(tx, self.smsc_id, 1, "", [attempt], [message_id] if parts == 1 else [])
+            if parts > 1:
+                await queue.note_parts_taken(tx, [(message_id, 1 << (part - 1))])
+            await self.receipts.rematch(tx, [key])
+
+    async def receipt(self, *bodies: DeliverSm) -> list[int]:
+        async with self.db.transaction(queue.lock_of(self.smsc_id)) as tx:
+            return await self.receipts.settle(
+                tx, [match.Arrived(body) for body in bodies], lambda number: False
+            )
+
+    async def state(self, message_id: int) -> State:
+        return State(await self.db.fetchval("select state from message where id = $1", message_id))
+
+    async def parked(self) -> int:
+        return await self.db.fetchval("select count(*) from parked_receipt")
+
+
+@pytest.fixture
+async def bench(database):
+    account_id = await database.fetchval("insert into account (name) values ('a') returning id")
+    return Bench(database, account_id, await smscs.add_smsc(database, "op", "h", 1, "s", b""))
+
+
+async def test_two_parts_are_delivered_in_every_order_of_responses_and_receipts(bench):
+    events = [("answer", 1), ("answer", 2), ("receipt", 1), ("receipt", 2)]
+    for n, order in enumerate(itertools.permutations(events)):
+        message_id = await bench.submitted(parts=2)
+        for what, part in order:
+            raw_id = f"m{n:03}z{part}"
+            if what == "answer":
+                await bench.answered(message_id, raw_id, part, 2)
+            else:
+                await bench.receipt(receipt_of(raw_id), receipt_of(raw_id))  # twice, too
+        assert await bench.state(message_id) is State.DELIVERED, order
+    assert await bench.parked() == 0
+    assert await bench.db.fetchval("select count(*) from queue") == 0
+
+
+async def test_one_part_that_fails_fails_the_message_at_once(bench):
+    message_id = await bench.submitted(parts=2)
+    await bench.answered(message_id, "a1", 1, 2)
+    await bench.answered(message_id, "a2", 2, 2)
+    assert await bench.receipt(receipt_of("a2", "UNDELIV")) == [message_id]
+    assert await bench.state(message_id) is State.UNDELIVERED
+    await bench.receipt(receipt_of("a1"))
+    assert await bench.state(message_id) is State.UNDELIVERED
+
+
+async def test_a_final_state_never_moves_whatever_comes_later(bench):
+    message_id = await bench.submitted()
+    await bench.answered(message_id, "a1")
+    assert await bench.receipt(receipt_of("a1")) == [message_id]
+    for stat in ("UNDELIV", "ENROUTE", "REJECTD", "DELIVRD"):
+        assert await bench.receipt(receipt_of("a1", stat)) == []
+    assert await bench.state(message_id) is State.DELIVERED
+
+
+async def test_intermediate_receipts_change_nothing(bench):
+    message_id = await bench.submitted()
+    await bench.answered(message_id, "a1")
+    for stat in ("ENROUTE", "ACCEPTD", "UNKNOWN", "NONSENSE"):
+        assert await bench.receipt(receipt_of("a1", stat)) == []
+    assert await bench.state(message_id) is State.SUBMITTED
+
+
+@pytest.mark.parametrize(
+    ("answered", "receipted"),
+    [("38601FA", "59113978"), ("59113978", "38601fa"), ("0012345678", "12345678"), ("ABCdef99", "abcDEF99")],
+)
+async def test_an_id_in_another_form_finds_its_message(bench, answered, receipted):
+    message_id = await bench.submitted()
+    await bench.answered(message_id, answered)
+    assert await bench.receipt(receipt_of(receipted)) == [message_id]
+
+
+async def test_the_learned_form_is_kept_with_the_connection(bench):
+    message_id = await bench.submitted()
+    await bench.answered(message_id, "38601FA")
+    await bench.receipt(receipt_of("59113978"))
+    assert await smscs.learned_forms(bench.db) == {bench.smsc_id: "dec_in_receipt"}
+
+
+async def test_a_form_that_was_learned_in_a_transaction_that_failed_is_learned_again(bench):
+    message_id = await bench.submitted()
+    await bench.answered(message_id, "38601FA")
+    with pytest.raises(LookupError):
+        async with bench.db.transaction(queue.lock_of(bench.smsc_id)) as tx:
+            arrived = [match.Arrived(receipt_of("59113978"))]
+            await bench.receipts.settle(tx, arrived, lambda number: False)
+            await bench.receipts.rematch(
+                tx, ["59113978"]
+            )  # of the same transaction: nothing is known by this
+            raise LookupError("something else in this commit")
+    await bench.receipt(receipt_of("59113978"))
+    assert await smscs.learned_forms(bench.db) == {bench.smsc_id: "dec_in_receipt"}
+
+
+async def test_an_id_that_could_mean_two_messages_waits_until_the_form_is_known(bench):
+    """1234567 may be itself, or the hexadecimal of 19088743; both messages are to one handset."""
+    itself, other = await bench.submitted(), await bench.submitted()
+    await bench.answered(itself, "1234567")
+    await bench.answered(other, str(int("1234567", 16)))
+    assert await bench.receipt(receipt_of("1234567")) == []
+    assert await bench.parked() == 1
+    teacher = await bench.submitted()
+    await bench.answered(teacher, "ABCDEF01")
+    final = await bench.receipt(receipt_of("ABCDEF01"))
+    assert set(final) == {teacher, itself}
+    assert await bench.parked() == 0
+
+
+async def test_the_handset_decides_between_two_messages_of_one_id(bench):
+    first = await bench.submitted(number=5511911111111)
+    await bench.answered(first, "7", number=5511911111111)
+    second = await bench.submitted(number=5511922222222)
+    await bench.answered(second, "7", number=5511922222222)
+    assert await bench.receipt(receipt_of("7", number=5511911111111)) == [first]
+    assert await bench.receipt(receipt_of("7", number="11922222222")) == [second]
+
+
+async def test_another_connections_ids_are_no_match(bench):
+    message_id = await bench.submitted()
+    await bench.answered(message_id, "555000")
+    bench.smsc_id = await smscs.add_smsc(bench.db, "other", "h", 2, "s", b"")
+    bench.receipts = Receipts(bench.smsc_id)
+    assert await bench.receipt(receipt_of("555000")) == []
+    assert await bench.state(message_id) is State.SUBMITTED
+
+
+async def test_the_same_unknown_receipt_is_parked_once(bench):
+    for _ in range(3):
+        await bench.receipt(receipt_of("unknown"), receipt_of("unknown"))
+    assert await bench.parked() == 1
+
+
+async def test_a_parked_receipt_is_found_by_the_sweep_when_nothing_else_finds_it(bench):
+    await bench.receipt(receipt_of("late", number=5511933333333))
+    message_id = await bench.submitted(number=5511933333333)
+    await bench.db.execute(
+        "insert into attempt (message_id, part, n, smsc_id, session_id, number, smsc_message_id, smsc_key, state,"
+        " submitted_at)"
+        " values ($1, 1, 1, $2, 1, 5511933333333, 'late', 'late', 1, now())",
+        message_id, bench.smsc_id,
+    )  # fmt: skip
+    await bench.db.execute("delete from queue")
+
+    async def fail(tx, final):
+        raise ConnectionError("the callbacks could not be written")
+
+    async def note(tx, final):
+        caused.extend(final)
+
+    caused = []
+    with pytest.raises(Unavailable):
+        await bench.receipts.sweep(bench.db, fail)
+    assert await bench.state(message_id) is State.WAITING, "a state without its callback is not committed"
+    assert await bench.receipts.sweep(bench.db, note) == caused == [message_id]
+    assert await bench.parked() == 0
+
+
+async def ignore(tx, final):
+    pass
+
+
+async def test_a_receipt_that_came_before_its_connection_broke_settles_the_attempt(bench):
+    """It came while the submit waited for its response, which then never came."""
+    await bench.db.execute("update smsc set uncertain_policy = 'hold'")
+    await bench.db.execute(
+        "insert into session (smsc_id, holder) values ($1, gen_random_uuid())", bench.smsc_id
+    )
+    message_id = await bench.submitted()
+    async with bench.db.transaction(queue.lock_of(bench.smsc_id)) as tx:
+        await bench.receipts.settle(tx, [match.Arrived(receipt_of("early"))], lambda number: True)
+    await queue.end_sessions(bench.db, [1])
+    assert await bench.state(message_id) is State.UNCERTAIN
+    assert await bench.receipts.sweep(bench.db, ignore) == [], "its response may still come"
+    await bench.db.execute("update parked_receipt set received_at = now() - interval '6 minutes'")
+    await bench.db.execute("update attempt set message_id = message_id - (600000::bigint << 22)")
+    await bench.db.execute("update message set id = id - (600000::bigint << 22)")
+    await bench.db.execute("update queue set message_id = message_id - (600000::bigint << 22)")
+    message_id -= 600000 << 22
+    assert await bench.receipts.sweep(bench.db, ignore) == [message_id]
+    assert await bench.state(message_id) is State.DELIVERED
+    assert await bench.parked() == 0
+    assert await bench.db.fetchval("select count(*) from queue") == 0
+
+
+async def test_a_receipt_that_came_before_a_message_was_accepted_does_not_settle_it(bench):
+    await bench.receipt(receipt_of("another"))
+    await bench.db.execute("update parked_receipt set received_at = now() - interval '6 minutes'")
+    message_id = await bench.submitted()
+    await queue.end_sessions(bench.db, [1])
+    assert await bench.db.fetchval("select count(*) from attempt where state = 0") == 1
+    assert await bench.receipts.sweep(bench.db, ignore) == []
+    assert await bench.state(message_id) is State.WAITING
+    assert await bench.parked() == 1
+
+
+async def resent(bench, *, hours_ago: int) -> int:
+    """A message whose first attempt was never answered and whose second was taken as `second`."""
+    message_id = await bench.submitted()
+    await queue.end_sessions(bench.db, [1])
+    await bench.db.execute("update attempt set submitted_at = now() - make_interval(hours => $1)", hours_ago)
+    at = datetime.now(UTC)
+    second = Attempt(message_id, 1, 2, NUMBER, "second", "second", AttemptState.TAKEN, 0, at, False)
+    async with bench.db.transaction(queue.lock_of(bench.smsc_id)) as tx:
+        await queue.commit_results(tx, bench.smsc_id, 2, "", [second], [message_id])
+    return message_id
+
+
+@pytest.mark.parametrize("receipt_first", [True, False])
+async def test_an_attempt_that_never_was_answered_keeps_a_failed_message_open_for_three_days(
+    bench, receipt_first
+):
+    message_id = await resent(bench, hours_ago=71)
+    caused = []
+
+    async def note(tx, final):
+        caused.extend(final)
+
+    if receipt_first:
+        assert await bench.receipt(receipt_of("second", "UNDELIV")) == []
+    assert await bench.receipts.sweep(bench.db, note) == []
+    assert await bench.state(message_id) is State.SUBMITTED
+    await bench.db.execute("update attempt set submitted_at = submitted_at - interval '2 hours' where n = 1")
+    assert await bench.receipts.sweep(bench.db, note) == caused == ([message_id] if receipt_first else [])
+    if not receipt_first:
+        assert await bench.receipt(receipt_of("second", "UNDELIV")) == [message_id]
+    assert await bench.state(message_id) is State.UNDELIVERED
+    assert await bench.db.fetchval("select error from message") == "UNDELIV"
+
+
+async def test_a_message_of_which_no_receipt_says_that_it_failed_is_not_ended_by_time(bench):
+    taken = await resent(bench, hours_ago=100)
+    unknown = await bench.submitted(number=5511988888888)
+    await queue.end_sessions(bench.db, [1])
+    await bench.db.execute("update attempt set submitted_at = now() - interval '100 hours'")
+    await bench.db.execute("delete from queue")
+    assert await bench.receipts.sweep(bench.db, ignore) == []
+    assert [await bench.state(message_id) for message_id in (taken, unknown)] == [
+        State.SUBMITTED,
+        State.WAITING,
+    ]
+    assert await bench.receipt(receipt_of("second")) == [taken]
+
+
+async def test_receipts_from_a_parallel_commit_are_never_missed(bench):
+    """A receipt judged while its id is being committed would be missed by both without the connection's lock."""
+    import asyncio
+
+    for n in range(30):
+        message_id = await bench.submitted()
+        await asyncio.gather(bench.answered(message_id, f"race{n}"), bench.receipt(receipt_of(f"race{n}")))
+        assert await bench.state(message_id) is State.DELIVERED
