@@ -1,0 +1,1 @@
+"""Us to the customer: receipts and replies, called to the URL that the customer registered."""
