@@ -1,0 +1,1 @@
+"""An operator that runs in-process (SMSC), and the virtual handset."""
