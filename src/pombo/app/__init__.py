@@ -1,0 +1,192 @@
+"""The only wiring: every stage of one node, put together, started and stopped in order."""
+
+import asyncio
+import contextlib
+import dataclasses
+import ipaddress
+import os
+import resource
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import structlog
+import uvloop
+
+from pombo import logs
+from pombo.account.secret import Secrets
+from pombo.app.prepare import prepare
+from pombo.config import Config, unknown_variables
+from pombo.errors import PomboError
+from pombo.store import accounts
+from pombo.store.database import Database
+from pombo.store.embedded import Embedded, hold, patiently, reach
+
+if TYPE_CHECKING:
+    from pombo.app import web
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+_SOCKETS = 65_536
+_DOUBLE_S = 0.5  # one Ctrl-C may come twice: from the terminal, and from a program that started this one
+_LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+
+class Ready(NamedTuple):
+    """What a started node has to say. All but the URL under `demo` only."""
+
+    url: str
+    token: str | None = None
+    second_token: str | None = None
+    handset_url: str | None = None
+    smsc_port: int | None = None
+
+
+class Reached(NamedTuple):
+    """What commands work with."""
+
+    db: Database
+    secrets: Secrets
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """As asyncio.run, on uvloop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+@contextlib.asynccontextmanager
+async def reached(config: Config) -> AsyncIterator[Reached]:
+    """The database for a command, whether a node runs or not."""
+    logs.configure("warning")
+    async with contextlib.AsyncExitStack() as stack:
+        url = config.database_url or await stack.enter_async_context(reach(config.data, config.postgres_bin))
+        db = await Database.open(url, size=2)
+        stack.push_async_callback(db.close)
+        yield Reached(db, await prepare(db, config))
+
+
+async def serve(config: Config, *, demo: bool = False, ready: Callable[[Ready], None]) -> None:
+    """Run a node until SIGINT or SIGTERM, then stop it in order; a second signal ends the process at once.
+
+    Raises PomboError when it cannot start, and when the HTTP server ends by itself.
+
+    demo: with demo accounts, the simulated operator and the virtual handset.
+    """
+    # The server and all stages, which commands need not wait for.
+    from pombo.app import web
+    from pombo.app.demo import Demo
+    from pombo.app.node import Node
+
+    logs.configure(config.log_level)
+    for variable in unknown_variables():
+        log.warning("unknown_setting", variable=variable, hint="docs/settings.md names those there are")
+    _allow_many_sockets()
+    stop = _Stop()
+    if demo:  # whoever tries it has the receiver of callbacks on the same machine
+        config = dataclasses.replace(config, callback_allow=(*config.callback_allow, *_LOOPBACK))
+    async with contextlib.AsyncExitStack() as stack:
+        # Bound first: a port in use is the commonest reason not to start, and the quickest to find.
+        listener = web.listen(config.host, config.port)
+        stack.callback(listener.close)
+        url = config.database_url
+        if url:
+            # Two nodes with one identity would end each other's sessions, wherever their database is.
+            await stack.enter_async_context(hold(config.data))
+        else:
+            url = await _start_postgres(config, stack, stop)
+        node = await Node.open(url, config)
+        stack.push_async_callback(node.close)
+        base_url = f"http://{web.address(listener)}"
+        extras = Demo(node, config, base_url, all_of_it=demo) if demo or config.simulator_port else None
+        if extras is not None:
+            await extras.start()
+            stack.push_async_callback(extras.stop)
+        elif demo_names := await accounts.demo_names(node.db):
+            log.warning(
+                "demo_data_found", hint="made by `pombo demo`; not meant for real customers", names=demo_names
+            )
+        await node.start()
+        stack.push_async_callback(node.stop)
+        server = web.Server(node, listener, extras.routes if extras else [])
+        await server.start()
+        stack.push_async_callback(server.stop)
+        if extras is not None:
+            stack.callback(extras.end_pages)
+        ready(Ready(base_url, **(extras.ready() if extras and demo else {})))
+        log.info("ready", url=base_url, data=str(config.data))
+        await _until(stop.asked, server)
+        log.info("stopping")
+    log.info("stopped")
+
+
+def _allow_many_sockets() -> None:
+    """Keep-alive clients and callbacks under way are a file each; the usual soft limit of 1024 is too little."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _SOCKETS if hard == resource.RLIM_INFINITY else min(_SOCKETS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+async def _until(stopping: asyncio.Event, server: "web.Server") -> None:
+    """Until a signal comes. Raises PomboError when the HTTP server ends by itself, which it should not."""
+    asked = asyncio.create_task(stopping.wait())
+    ended = asyncio.create_task(server.ended())
+    await asyncio.wait({asked, ended}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    ended.cancel()
+    if not stopping.is_set():
+        log.error("http_ended", hint="the HTTP server ended by itself; start Pombo again")
+        raise PomboError("The HTTP server ended by itself. What was accepted is stored; start again.")
+
+
+class _Stop:
+    """What signals ask for: to stop in order, and then at once, which loses nothing: see what a crash does."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.at_once: list[Callable[[], None]] = []  # what must not stay behind
+        self._asked_at = 0.0
+        self._loop = asyncio.get_running_loop()
+        for signal_number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.add_signal_handler(signal_number, self._signal)
+
+    def _signal(self) -> None:
+        if not self.asked.is_set():
+            self._asked_at = self._loop.time()
+            self.asked.set()
+        elif self._loop.time() > self._asked_at + _DOUBLE_S:
+            log.warning("stopped_at_once")
+            for end in self.at_once:
+                end()
+            os._exit(130)
+
+
+async def _start_postgres(config: Config, stack: contextlib.AsyncExitStack, stop: _Stop) -> str:
+    embedded = Embedded(config.data, config.postgres_bin)
+    stop.at_once.append(embedded.interrupt)
+    url = await patiently(embedded.start)
+    stack.push_async_callback(embedded.stop)
+    watch = asyncio.create_task(_keep_up(embedded), name="postgres watch")
+
+    async def unwatch() -> None:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+
+    stack.push_async_callback(unwatch)
+    return url
+
+
+async def _keep_up(embedded: Embedded) -> None:
+    """Start PostgreSQL again when it has died; the pools reconnect by themselves."""
+    while True:
+        await embedded.ended()
+        log.error("postgres_ended", hint="starting it again")
+        try:
+            await embedded.start()
+            log.warning("postgres_back")
+        except Exception as error:
+            log.error("postgres_start_failed", error=str(error))
+            await asyncio.sleep(5)

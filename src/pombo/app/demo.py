@@ -1,0 +1,127 @@
+"""Everything that `demo` adds to a node: two accounts, the simulated operator, the virtual handset.
+
+`serve` uses the simulated operator alone, where POMBO_SIMULATOR_PORT asks for it.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from litestar.types import ControllerRouterHandler
+
+from pombo.account.secret import TOKEN_PREFIX, new_token
+from pombo.app.node import Node
+from pombo.config import Config
+from pombo.errors import PomboError
+from pombo.simulator.handset import handset_routes
+from pombo.simulator.smsc import Operator
+from pombo.store import accounts, smscs
+
+log = structlog.get_logger()
+
+_BALANCE_MILLI = 100_000_000  # R$ 100.000,00
+_ACCOUNTS = ("demo", "demo2")
+_SMSC = "simulador"
+_SYSTEM_ID = "pombo"
+_SHORT_CODE = "27300"
+_WINDOW = 100
+
+
+class Demo:
+    def __init__(self, node: Node, config: Config, base_url: str, *, all_of_it: bool) -> None:
+        """all_of_it: False for the simulated operator alone, on the configured port."""
+        self._node = node
+        self._base_url = base_url
+        self._all_of_it = all_of_it
+        self._kept = _kept(config) if all_of_it else {}
+        self._operator = Operator(
+            port=config.simulator_port,
+            system_id=_SYSTEM_ID if all_of_it else "",
+            password=self._kept.get("smsc_password", ""),
+        )
+        self._port = 0
+        self.routes: Sequence[ControllerRouterHandler] = ()
+
+    async def start(self) -> None:
+        """The operator listens before the node binds to it; the demo data is there before the first request."""
+        try:
+            self._port = await self._operator.start()
+        except OSError as error:
+            raise PomboError(f"The simulated operator cannot listen: {error.strerror}.") from None
+        if not self._all_of_it:
+            log.warning(
+                "simulator_on",
+                port=self._port,
+                hint="POMBO_SIMULATOR_PORT is set; no real operator is behind it",
+            )
+            return
+        self.routes = [handset_routes(self._operator, self._kept["handset_secret"], curl=self._curl())]
+        await self._make_accounts()
+        await self._make_connection()
+
+    def end_pages(self) -> None:
+        """Before the HTTP server stops: it waits for streams that are open."""
+        self._operator.handsets.close()
+
+    async def stop(self) -> None:
+        await self._operator.stop()
+
+    def _curl(self) -> str:
+        return (
+            f"curl -G {self._base_url}/api/unitario.php \\\n  -d token={self._kept['token']} \\\n"
+            "  -d destino=11900000001 \\\n  --data-urlencode 'msg=Olá do Pombo!'"
+        )
+
+    def ready(self) -> dict[str, Any]:
+        """The fields of app.Ready that only `demo` has."""
+        return {
+            "token": self._kept["token"],
+            "second_token": self._kept["second_token"],
+            "handset_url": f"{self._base_url}/aparelho/{self._kept['handset_secret']}",
+            "smsc_port": self._port,
+        }
+
+    async def _make_accounts(self) -> None:
+        there = {row["name"] for row in await accounts.accounts(self._node.db)}
+        for name, token in zip(_ACCOUNTS, (self._kept["token"], self._kept["second_token"]), strict=True):
+            if name not in there:
+                hmac = self._node.secrets.token_hmac(token)
+                prefix = token[: len(TOKEN_PREFIX) + 4]
+                await accounts.add_account(self._node.db, name, _BALANCE_MILLI, hmac, prefix, demo=True)
+
+    async def _make_connection(self) -> None:
+        """Each start has a free port of its own, so the connection moves."""
+        known = {smsc.name: smsc for smsc in await smscs.smscs(self._node.db)}
+        if _SMSC in known:
+            await smscs.move_smsc(self._node.db, known[_SMSC].id, "127.0.0.1", self._port)
+            return
+        await smscs.add_smsc(
+            self._node.db, _SMSC, "127.0.0.1", self._port, _SYSTEM_ID,
+            self._node.secrets.seal(self._kept["smsc_password"].encode()),
+            window_size=_WINDOW, source_addr=_SHORT_CODE, demo=True,
+        )  # fmt: skip
+        await smscs.add_route(self._node.db, "", _SMSC)
+
+
+def _kept(config: Config) -> dict[str, str]:
+    """The demo's secrets, random per data directory. They stand there in the clear, for this user only: `demo` shows
+    the same ones at each start."""
+    file = config.data / "demo.json"
+    try:
+        if not file.exists():
+            made = {
+                "token": new_token(),
+                "second_token": new_token(),
+                "handset_secret": secrets.token_urlsafe(16),
+                "smsc_password": secrets.token_hex(4),
+            }
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
+                json.dump(made, handle)
+        return dict(json.loads(file.read_text()))
+    except (OSError, ValueError) as error:
+        raise PomboError(
+            f"{file} cannot be read or made: {error}. Remove it to get new demo tokens."
+        ) from None

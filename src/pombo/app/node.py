@@ -1,0 +1,311 @@
+"""One node: the stages wired to each other, and what must happen now and then."""
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+
+import asyncpg
+import structlog
+
+from pombo.accept.auth import Authenticator
+from pombo.accept.intake import Intake
+from pombo.accept.legacy import LegacyApi
+from pombo.account.secret import Secrets, made_once
+from pombo.app.prepare import prepare
+from pombo.callback.deliver import Deliverer
+from pombo.config import Config
+from pombo.errors import PomboError, Unavailable
+from pombo.inbound import replies
+from pombo.receipt import identity, match
+from pombo.route.routes import Route, Routes
+from pombo.send.bind import Doors
+from pombo.send.links import Links
+from pombo.send.settlement import Delivery, Effects
+from pombo.store import nodes, outbox, queue, receipts, smscs
+from pombo.store.callbacks import Job
+from pombo.store.database import LOST, Connection, Database
+from pombo.store.ids import EPOCH_MS, ID_BITS_BELOW_MS, Ids
+from pombo.store.smscs import Smsc
+
+log = structlog.get_logger()
+
+_RELOAD_S = 10.0  # the net under NOTIFY
+_RENEW_S = 10.0
+_SWEEP_S = 60.0
+_EXPIRE_S = 5.0
+_EXPIRE_PAGE = 1000
+
+
+class Node:
+    """`open`, `start`, `stop`, `close`. `db` is for the hot path; `legacy` is the ASGI application of the old API."""
+
+    def __init__(
+        self,
+        url: str,
+        config: Config,
+        db: Database,
+        secrets: Secrets,
+        holder: uuid.UUID,
+        number: int,
+        ids: Ids,
+    ) -> None:
+        self.db = db
+        self.secrets = secrets
+        self._url = url
+        self._holder = holder
+        self._number = number
+        self._ids = ids
+        self._routes = Routes()
+        self._shortest_validity_s = 0.0
+        self._alphabets: dict[int, str] = {}
+        self._receipts: dict[int, match.Receipts] = {}
+        self._learned: dict[int, str | None] = {}
+        self._replies = replies.Replies(ids, lambda smsc_id: self._alphabets.get(smsc_id, "gsm"))
+        self._deliverer = Deliverer(
+            db,
+            holder=holder,
+            unseal=secrets.unseal,
+            allow=config.callback_allow,
+            timeout_s=config.callback_timeout_s,
+            in_flight=config.callback_in_flight,
+            in_flight_max=config.callback_in_flight_max,
+        )
+        self._live_sessions: set[int] = set()
+        self._links = Links(
+            Doors(
+                db=db,
+                holder=holder,
+                unseal=secrets.unseal,
+                incoming=self._stages_of,
+                read_id=read_id,
+                notify=self._deliverer.hand_over,
+                live_sessions=self._live_sessions,
+            )
+        )
+        self._intake = Intake(
+            db,
+            ids,
+            stored=self._links.wake,
+            limit_messages=config.intake_limit_messages,
+            commit_timeout_s=config.commit_timeout_s,
+        )
+        self._authenticator = Authenticator(db, secrets)
+        self.legacy = LegacyApi(
+            db=db,
+            authenticator=self._authenticator,
+            intake=self._intake,
+            secrets=secrets,
+            routes=lambda: self._routes,
+            body_limit_octets=config.body_limit_octets,
+            body_timeout_s=config.body_timeout_s,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def open(cls, url: str, config: Config) -> "Node":
+        """Connect, migrate, lease a node number. Raises PomboError."""
+        cold = await Database.open(url, size=1)
+        try:
+            secrets = await prepare(cold, config)
+        finally:
+            await cold.close()
+        holder = _holder(config)
+        db = await Database.open(url, size=20, hot=True)
+        number = await nodes.lease_number(db, holder)
+        return cls(url, config, db, secrets, holder, number, Ids(number, await nodes.newest_id(db)))
+
+    async def start(self) -> None:
+        """Recover what a crash left, then open every stage."""
+        recovered = await queue.end_sessions(self.db, await queue.dead_sessions(self.db, self._holder))
+        if recovered:
+            log.warning("recovered_uncertain", messages=recovered)
+        self._learned = await smscs.learned_forms(self.db)
+        self._intake.start()
+        await self._deliverer.start()
+        await self._reload()
+        self._tasks = [
+            asyncio.create_task(self._listen(), name="listen"),
+            asyncio.create_task(_every(_RELOAD_S, self._reload), name="reload"),
+            asyncio.create_task(_every(_RENEW_S, self._renew), name="renew"),
+            asyncio.create_task(_every(_SWEEP_S, self._sweep), name="sweep"),
+            asyncio.create_task(_every(_EXPIRE_S, self._expire), name="expire"),
+        ]
+
+    async def stop(self) -> None:
+        """Commit what was accepted, drain and unbind the connections, finish callbacks under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._intake.stop()
+        await self._links.stop()
+        await self._deliverer.stop()
+
+    async def close(self) -> None:
+        with contextlib.suppress(Unavailable):  # then the lease runs out by itself
+            await nodes.release_number(self.db, self._number, self._holder)
+        await self.db.close()
+
+    async def is_ready(self) -> bool:
+        try:
+            return bool(await self.db.fetchval("select true"))
+        except Unavailable:
+            return False
+
+    # Configuration that changes while we run
+
+    async def _reload(self) -> None:
+        rows = await smscs.smscs(self.db)
+        routes = [Route(*row) for row in await smscs.routes(self.db)]
+        self._routes = Routes(routes)
+        self._shortest_validity_s = min((smsc.validity_s for smsc in rows), default=0)
+        self._alphabets = {smsc.id: smsc.alphabet for smsc in rows}
+        self._links.follow(rows)
+
+    async def _listen(self) -> None:
+        """Act on changes that anybody commits. After a lost connection everything is read again."""
+        while True:
+            try:
+                await self._listen_once()
+            except (Unavailable, asyncpg.PostgresError, *LOST) as error:
+                log.warning("listener_lost", error=type(error).__name__)
+            await asyncio.sleep(1)
+
+    async def _listen_once(self) -> None:
+        changed: asyncio.Queue[str] = asyncio.Queue()
+        connection = await asyncpg.connect(self._url)
+        try:
+            connection.add_termination_listener(lambda _: changed.put_nowait(""))
+            await connection.add_listener("pombo_change", lambda *a: changed.put_nowait(str(a[3])))
+            self._authenticator.forget()
+            self._deliverer.endpoints_changed()
+            await self._reload()
+            while not connection.is_closed():
+                await self._changed(await changed.get())
+        finally:
+            await connection.close(timeout=2)
+
+    async def _changed(self, table: str) -> None:
+        if table in ("account", "token"):
+            self._authenticator.forget()
+        elif table in ("smsc", "route"):
+            await self._reload()
+        elif table == "endpoint":
+            self._deliverer.endpoints_changed()
+        elif table == "queue":
+            self._links.wake(self._alphabets)
+
+    # Now and then
+
+    async def _renew(self) -> None:
+        if not await nodes.renew_number(self.db, self._number, self._holder):
+            log.error(
+                "node_number_lost", number=self._number, hint="this node did not reach the database in time"
+            )
+            self._number = await nodes.lease_number(self.db, self._holder)
+            self._ids.renumber(self._number)
+        sessions = await queue.abandoned_sessions(self.db)
+        sessions += await queue.forgotten_sessions(self.db, self._holder, list(self._live_sessions))
+        recovered = await queue.end_sessions(self.db, sessions)
+        if recovered:
+            log.warning("recovered_uncertain", messages=recovered)
+
+    async def _sweep(self) -> None:
+        """Each step by itself: one that fails every time must not keep the others from their turn."""
+        for smsc_id, of_one in list(self._receipts.items()):
+            await self._step(f"receipts of connection {smsc_id}", of_one.sweep, outbox.of_messages)
+        await self._step("replies", self._replies.sweep, outbox.of_replies)
+        dropped = await receipts.drop_old_parked(self.db)
+        if dropped:
+            log.warning(
+                "parked_receipts_dropped", receipts=dropped, hint="no message had their id within 72 hours"
+            )
+
+    async def _step(
+        self,
+        step: str,
+        sweep: Callable[[Database, match.Caused], Awaitable[object]],
+        write: Callable[[Connection, uuid.UUID, list[int]], Awaitable[list[Job]]],
+    ) -> None:
+        """write: the callbacks of what the sweep caused, in its transaction. What a sweep that fails had committed
+        before is delivered when its lease ends."""
+        jobs: list[Job] = []
+
+        async def caused(tx: Connection, subjects: list[int]) -> None:
+            jobs.extend(await write(tx, self._holder, subjects))
+
+        try:
+            await sweep(self.db, caused)
+        except Exception as error:
+            log.error("sweep_failed", step=step, error=type(error).__name__)
+        else:
+            self._deliverer.hand_over(jobs)
+
+    async def _expire(self) -> None:
+        """Messages whose validity ends while their connection is down must not wait for it."""
+        before_id = (int((time.time() - self._shortest_validity_s) * 1000) - EPOCH_MS) << ID_BITS_BELOW_MS
+        while before_id > 0:
+            async with self.db.transaction() as tx:
+                final = await queue.expire(tx, before_id, _EXPIRE_PAGE)
+                jobs = await outbox.of_messages(tx, self._holder, final)
+            self._deliverer.hand_over(jobs)
+            if len(final) < _EXPIRE_PAGE:
+                return
+
+    def _stages_of(self, smsc: Smsc) -> "Stages":
+        of_one = self._receipts.get(smsc.id)
+        if of_one is None:
+            of_one = self._receipts[smsc.id] = match.Receipts(smsc.id, self._learned.get(smsc.id), smsc.name)
+        return Stages(smsc.id, of_one, self._replies)
+
+
+class Stages:
+    """Receipts and replies of one connection, as its link sees them (send.settlement.Incoming)."""
+
+    def __init__(self, smsc_id: int, of_one: match.Receipts, all_replies: replies.Replies) -> None:
+        self._smsc_id = smsc_id
+        self._receipts = of_one
+        self._replies = all_replies
+
+    async def new_ids(self, tx: Connection, keys: Sequence[str]) -> list[int]:
+        return await self._receipts.rematch(tx, keys)
+
+    async def receive(
+        self, tx: Connection, deliveries: Sequence[Delivery], in_flight: Callable[[int], bool]
+    ) -> Effects:
+        arrived, written = [], []
+        for delivery in deliveries:
+            receipt = match.of(delivery.body)
+            if receipt is not None:
+                arrived.append(receipt)
+            else:
+                written.append(replies.Arrived(*delivery))
+        final = await self._receipts.settle(tx, arrived, in_flight) if arrived else []
+        return Effects(final, await self._replies.store(tx, self._smsc_id, written) if written else [])
+
+
+def read_id(octets: bytes) -> tuple[str, str]:
+    raw_id = identity.from_octets(octets)
+    return raw_id, identity.key(raw_id)
+
+
+def _holder(config: Config) -> uuid.UUID:
+    """This data directory's identity: after a restart it takes back what it had leased."""
+    file = config.data / "node"
+    try:
+        return uuid.UUID(made_once(file, f"{uuid.uuid4()}\n".encode()).decode().strip())
+    except (OSError, ValueError) as error:
+        raise PomboError(f"{file} cannot be read or made: {error}") from None
+
+
+async def _every(pause_s: float, act: Callable[[], Awaitable[None]]) -> None:
+    """Again and again, whatever happens: a database that is away now is asked again later."""
+    while True:
+        await asyncio.sleep(pause_s)
+        try:
+            await act()
+        except Unavailable as error:
+            log.warning("upkeep_waits", step=act.__name__, error=str(error))
+        except Exception:  # a fault of ours in one step must not end it for good
+            log.exception("upkeep_failed", step=act.__name__)

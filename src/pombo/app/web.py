@@ -1,0 +1,121 @@
+"""The HTTP server: the legacy API on raw ASGI in front of everything else."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import uvicorn
+from litestar import Litestar, MediaType, Response, get
+from litestar.types import ControllerRouterHandler
+
+from pombo.accept.connection import Connection
+from pombo.app.node import Node
+from pombo.errors import PomboError
+
+_GRACE_S = 10
+_KEEP_ALIVE_S = 75
+_BACKLOG = 2048
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises PomboError, with the reason, when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PomboError(
+            f"Cannot listen on {host}:{port}: {reason}. Choose another one with --port."
+        ) from None
+    return listener
+
+
+def address(listener: socket.socket) -> str:
+    """As it stands in a URL."""
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - only compared
+        host = "127.0.0.1"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class Server:
+    """uvicorn on our socket, without its signal handlers and its access log: URLs of the old API hold tokens."""
+
+    def __init__(
+        self, node: Node, listener: socket.socket, routes: Sequence[ControllerRouterHandler]
+    ) -> None:
+        self._listener = listener
+        self._server = _Quiet(
+            uvicorn.Config(
+                _application(node, routes),
+                loop="none",
+                http=Connection,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE_S,
+                timeout_graceful_shutdown=_GRACE_S,
+                proxy_headers=False,
+            )
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]), name="http")
+        while not self._server.started:
+            if self._task.done():
+                await self._task
+                raise PomboError("The HTTP server did not start.")
+            await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        """Finish the answers under way, then close."""
+        self._server.should_exit = True
+        await self.ended()
+
+    async def ended(self) -> None:
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+
+class _Quiet(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _application(node: Node, routes: Sequence[ControllerRouterHandler]) -> Any:
+    legacy = node.legacy
+    pages = Litestar([*_health(node), *routes], openapi_config=None, logging_config=None, debug=False)
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"] in legacy.paths:
+            await legacy(scope, receive, send)
+        else:
+            await pages(scope, receive, send)
+
+    return application
+
+
+def _health(node: Node) -> list[ControllerRouterHandler]:
+    @get("/healthz", media_type=MediaType.TEXT)
+    async def healthz() -> str:
+        """The process lives."""
+        return "ok"
+
+    @get("/readyz", media_type=MediaType.TEXT)
+    async def readyz() -> Response[str]:
+        """The database answers: messages can be accepted."""
+        if await node.is_ready():
+            return Response("ok")
+        return Response("database unavailable", status_code=503)
+
+    return [healthz, readyz]

@@ -1,0 +1,5 @@
+"""The command line: `pombo …`."""
+
+from pombo.cli.program import main
+
+__all__ = ["main"]

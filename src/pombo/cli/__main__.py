@@ -1,0 +1,3 @@
+from pombo.cli import main
+
+main()

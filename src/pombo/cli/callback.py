@@ -1,0 +1,90 @@
+"""`callback set|list`."""
+
+from ipaddress import ip_network
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Group
+from rich.text import Text
+
+from pombo.callback.address import check_url, split_url
+from pombo.callback.guard import literal_address, may_dial
+from pombo.callback.sign import new_secret, show_secret
+from pombo.cli.answer import Answer, note, table
+from pombo.cli.options import EVERY, Every
+from pombo.message import CallbackKind
+from pombo.store import accounts, callbacks
+
+_ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+
+
+async def register(
+    account: Annotated[str, Parameter(help="Name or id.")],
+    /,
+    *,
+    kind: Annotated[Literal["dlr", "mo"], Parameter(help="dlr: final states of messages. mo: replies.")],
+    url: Annotated[str, Parameter(help="Called with GET; the parameters are appended.")],
+    literal: Annotated[
+        bool,
+        Parameter(help="Append /status=… without a question mark, as old receivers expect.", negative=()),
+    ] = False,
+    any_2xx: Annotated[
+        bool, Parameter(name="--any-2xx", help="Take any 2xx for a confirmation, not only 200.", negative=())
+    ] = False,
+    every: Every = EVERY,
+) -> Answer:
+    """Register where an account is called, or change it. The signing secret stays the same over changes."""
+    # Whether an internal address may be dialled is for the node to say: it may run with other settings than this
+    # command, and checks the address at every call.
+    url = check_url(url, _ANYWHERE)
+    address = literal_address(split_url(url).host)
+    allowed = every.config().callback_allow
+    number = CallbackKind[kind.upper()]
+    async with every.reached() as (db, secrets):
+        row = await accounts.account(db, account)
+        await callbacks.set_endpoint(
+            db, row["id"], number, url,
+            literal=literal, any_2xx=any_2xx, secret_sealed=secrets.seal(new_secret()),
+        )  # fmt: skip
+        kept = next(e for e in await callbacks.endpoints_of(db, row["id"]) if e.kind == number)
+    if address is not None and not may_dial(address, allowed):
+        note(
+            "This address is an internal one: it is called only by a node whose POMBO_CALLBACK_ALLOW covers it."
+        )
+    secret = show_secret(secrets.unseal(kept.secret_sealed))
+    facts = {"account": row["id"], "kind": kind, "url": kept.url, "secret": secret}
+    shown = Group(
+        Text(f"{row['name']} is called for {kind.upper()} at {kept.url}"),
+        Text(f"Signing secret: {secret}", style="bold"),
+    )
+    return Answer(facts, shown)
+
+
+async def show(*, every: Every = EVERY) -> Answer:
+    """Where accounts are called."""
+    async with every.reached() as (db, _):
+        names = {row["id"]: row["name"] for row in await accounts.accounts(db)}
+        rows = sorted(await callbacks.endpoints(db))
+    facts = [
+        {
+            "account": row.account_id,
+            "name": names[row.account_id],
+            "kind": CallbackKind(row.kind).name.lower(),
+            "url": row.url,
+            "literal": row.literal,
+            "any_2xx": row.any_2xx,
+        }
+        for row in rows
+    ]
+    shown = table(
+        "account", "kind", "url", "form", "confirmed by",
+        rows=(
+            (
+                names[row.account_id], CallbackKind(row.kind).name, row.url, "literal" if row.literal else "query",
+                "any 2xx" if row.any_2xx else "200",
+            )
+            for row in rows
+        ),
+        empty="Nobody is called yet: pombo callback set ACCOUNT --kind dlr --url URL",
+    )  # fmt: skip
+    return Answer({"callbacks": facts}, shown)

@@ -1,0 +1,40 @@
+"""The options that every command takes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from pombo.config import Config, from_env
+
+if TYPE_CHECKING:
+    from pombo.app import Reached
+
+Flag = Parameter(negative=())  # there is no --no-… of it
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Every:
+    data: Annotated[
+        Path | None, Parameter(help="Data directory of the platform. Default: POMBO_DATA, or ./data.")
+    ] = None
+    json: Annotated[bool, Parameter(help="Print one JSON object instead, for programs.", negative=())] = False
+
+    def config(self, host: str | None = None, port: int | None = None) -> Config:
+        """Raises PomboError for a setting that cannot be read."""
+        return from_env(data=self.data, host=host, port=port)
+
+    @asynccontextmanager
+    async def reached(self) -> AsyncIterator["Reached"]:
+        """The database, whether a node runs or not."""
+        from pombo.app import reached  # all stages hang on it: not for --help
+
+        async with reached(self.config()) as doors:
+            yield doors
+
+
+EVERY = Every()

@@ -1,0 +1,130 @@
+"""All commands, and how each run of one ends: exit code, and what stands on stdout and stderr.
+
+Exit codes: 0 done, 1 refused or failed (also, quietly, where nobody reads stdout any more), 2 not a command as it was
+typed, 130 interrupted.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from inspect import iscoroutine
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cyclopts import App, CycloptsError
+
+import pombo
+from pombo.cli.answer import Answer, complain, say
+from pombo.errors import PomboError, Unavailable
+
+# Command: (where it stands, its line in the help). Only the module of the command that runs is imported.
+COMMANDS = {
+    "demo": ("node:demo", "Try it: everything on this machine, with a simulated operator."),
+    "serve": ("node:serve", "Run the platform."),
+    "migrate": ("node:migrate", "Bring the database up to this version."),
+    "status": ("status:status", "What runs, what waits, what is stuck."),
+    "explain": ("explain:explain", "One message's whole life."),
+    "send": ("send:send", "Send one message, by the same rules as the API."),
+    "account add": ("account:add", "Add a customer's account, with its first token."),
+    "account list": ("account:show", "All accounts and their balances."),
+    "account token": ("account:token", "Give an account one more API token."),
+    "smsc add": ("smsc:add", "Add a connection to an operator."),
+    "smsc list": ("smsc:show", "All connections to operators."),
+    "route add": ("route:add", "Send numbers that begin with a prefix over a connection."),
+    "route list": ("route:show", "All routes, in the order in which they count."),
+    "callback set": ("callback:register", "Register where an account is called."),
+    "callback list": ("callback:show", "Where accounts are called."),
+}
+
+_GROUPS = {
+    "account": "Customers' accounts and their API tokens.",
+    "smsc": "Connections to operators.",
+    "route": "Which connection carries which numbers.",
+    "callback": "Where customers are told of receipts (DLR) and replies (MO).",
+}
+
+
+def program() -> App:
+    root = App(
+        name="pombo",
+        help="SMS gateway: HTTP in, SMPP 3.4 out, receipts and replies back.",
+        version=pombo.__version__,
+        version_flags=["--version"],
+        help_format="plaintext",  # markdown would load a parser and a highlighter that no sentence here needs
+        print_error=False,
+        exit_on_error=False,
+    )
+    groups = {name: App(name=name, help=sentence) for name, sentence in _GROUPS.items()}
+    for group in groups.values():
+        root.command(group)
+    for words, (place, sentence) in COMMANDS.items():
+        group_name, _, name = words.rpartition(" ")
+        (groups[group_name] if group_name else root).command(f"pombo.cli.{place}", name=name, help=sentence)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs a command and ends the process."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    _open_missing()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a letter is no reason to fail
+    try:
+        code = _run(arguments, as_json="--json" in arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = 1
+    sys.exit(code)
+
+
+def _open_missing() -> None:
+    """Descriptors 0 to 2 that the caller closed lead nowhere: else a socket would get that number and be printed to."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, this one
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - open until the process ends
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+
+
+def _run(arguments: Sequence[str], *, as_json: bool) -> int:
+    try:
+        answer = _call(arguments)
+        if answer is not None:
+            say(answer, as_json=as_json)
+    except CycloptsError as error:
+        complain(" ".join(str(error).split()), as_json=as_json)
+        return 2
+    except PomboError as error:
+        complain(str(error), as_json=as_json)
+        return 1
+    except Unavailable as error:
+        complain(f"The database did not answer: {error}", as_json=as_json)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        # A fault of ours. Where, but not with what: an exception's message may quote a token or a text.
+        for frame in traceback.extract_tb(error.__traceback__)[-6:]:
+            sys.stderr.write(f"  {frame.filename}:{frame.lineno} {frame.name}\n")
+        complain(f"A fault in Pombo: {type(error).__name__}. Please report the lines above.", as_json=as_json)
+        return 1
+    return 0
+
+
+def _call(arguments: Sequence[str]) -> Answer | None:
+    for argument in arguments:
+        if not argument.isprintable() and any("\ud800" <= char <= "\udfff" for char in argument):
+            raise PomboError("An argument is not UTF-8. Check the encoding of the terminal or the script.")
+    command, bound, _ = program().parse_args(list(arguments))
+    result: Any = command(*bound.args, **bound.kwargs)
+    if iscoroutine(result):
+        from pombo.app import run  # all stages hang on it: not for --help
+
+        result = run(result)
+    return result if isinstance(result, Answer) else None

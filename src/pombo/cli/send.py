@@ -1,0 +1,81 @@
+"""`send`: one message into the queue, by the same rules as the API."""
+
+import uuid
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.text import Text
+
+from pombo.accept.intake import Intake, Submission
+from pombo.accept.submission import judge
+from pombo.account.account import Account
+from pombo.app import Reached
+from pombo.cli import money
+from pombo.cli.answer import Answer
+from pombo.cli.options import EVERY, Every
+from pombo.errors import PomboError
+from pombo.number import masked
+from pombo.route.routes import Route, Routes
+from pombo.store import accounts, nodes, smscs
+from pombo.store.ids import Ids
+
+_COMMIT_TIMEOUT_S = 10.0
+
+
+async def send(
+    account: Annotated[str, Parameter(help="Name or id of the account that sends and pays.")],
+    number: Annotated[
+        str, Parameter(help="Mobile number of Brazil, with its area code.", allow_leading_hyphen=True)
+    ],
+    text: Annotated[str, Parameter(help="The message.", allow_leading_hyphen=True)],
+    /,
+    *,
+    client_ref: Annotated[
+        str, Parameter(name="--id", help="Your id of the message: sent twice with one id, it goes out once.")
+    ] = "",
+    every: Every = EVERY,
+) -> Answer:
+    """Send one message, by the same rules as the API.
+
+    It is in the queue when this returns; a running node takes it from there within a second.
+    """
+    async with every.reached() as doors:
+        routes = Routes(Route(*row) for row in await smscs.routes(doors.db))
+        sender = Account.of(await accounts.account(doors.db, account))
+        submission = judge(sender, number, text, client_ref, routes=routes, secrets=doors.secrets)
+        if submission.refusal is None or submission.may_be_retry:
+            await _take_in(doors, submission)
+    if submission.refusal is not None:
+        raise PomboError(submission.refusal.text)
+    assert submission.outgoing is not None
+    facts = {
+        "account": sender.id,
+        "id": submission.client_ref,
+        "parts": submission.outgoing.parts,
+        "price_milli": submission.price_milli,
+        "accepted_at": submission.accepted_at,
+    }
+    shown = Text(
+        f"Accepted for {masked(submission.number)} as {submission.client_ref}:"
+        f" {submission.outgoing.parts} part(s), {money.show_price(submission.price_milli)}."
+    )
+    return Answer(facts, shown)
+
+
+async def _take_in(doors: Reached, submission: Submission) -> None:
+    """Through an intake of our own, under a node number of our own. Running nodes find the message in the queue."""
+    holder = uuid.uuid4()
+    number = await nodes.lease_number(doors.db, holder)
+    intake = Intake(
+        doors.db,
+        Ids(number, await nodes.newest_id(doors.db)),
+        stored=lambda smsc_ids: None,
+        limit_messages=1,
+        commit_timeout_s=_COMMIT_TIMEOUT_S,
+    )
+    intake.start()
+    try:
+        await intake.submit([submission])
+    finally:
+        await intake.stop()
+        await nodes.release_number(doors.db, number, holder)
