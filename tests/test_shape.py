@@ -11,6 +11,7 @@ from pombo.message import (
     AttemptState,
     CallbackKind,
     CallbackState,
+    MessageClass,
     QueueState,
     State,
 )
@@ -42,6 +43,7 @@ def test_statements_that_end_a_message_start_from_every_state_that_is_not_final(
 
 def test_the_numbers_in_sql_are_those_of_the_enums():
     assert (State.WAITING, State.SUBMITTED, State.UNCERTAIN, State.DELIVERED) == (0, 1, 2, 3)
+    assert (MessageClass.OTP, MessageClass.TRANSACTIONAL, MessageClass.MARKETING) == (0, 1, 2)
     assert (QueueState.WAITING, QueueState.WRITING, QueueState.HELD) == (0, 1, 2)
     assert (AttemptState.UNCERTAIN, AttemptState.TAKEN, AttemptState.DELIVERED, AttemptState.FAILED) == (
         0,

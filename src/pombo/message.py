@@ -47,6 +47,14 @@ LEGACY_STATUS: dict[State, str] = {
 }
 
 
+class MessageClass(IntEnum):
+    """What is claimed first. Stored in `queue.class`, `message.class` and `account.class`."""
+
+    OTP = 0
+    TRANSACTIONAL = 1
+    MARKETING = 2
+
+
 class QueueState(IntEnum):
     """Where a row of `queue` stands. A message leaves the queue when nothing of it is left to submit."""
 

@@ -56,10 +56,9 @@ async def test_a_database_of_a_newer_version_is_refused(database):
 
 
 async def test_a_migration_edited_after_it_was_applied_is_refused(database, monkeypatch):
-    first = migrations.migrations()[0]
-    monkeypatch.setattr(
-        migrations, "migrations", lambda: [Migration(first.number, first.name, first.sql + "-- edited")]
-    )
+    first, *later = migrations.migrations()
+    edited = Migration(first.number, first.name, first.sql + "-- edited")
+    monkeypatch.setattr(migrations, "migrations", lambda: [edited, *later])
     with pytest.raises(PomboError, match="0001 was changed"):
         await migrate(database)
 

@@ -1,5 +1,8 @@
 """Operator connections and the routes to them."""
 
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import asyncpg
@@ -26,11 +29,30 @@ class Smsc(NamedTuple):
     source_npi: int
     uncertain_policy: str  # 'resend' or 'hold'
     validity_s: int
+    bind_mode: str  # 'transceiver', or 'pair': a transmitter and a receiver
+    binds: int  # so many transceivers, or pairs
+    tls: bool
+    tls_ca: str  # PEM; '': whom the system trusts
+    tls_name: str  # in the operator's certificate; '': host
+    long_mode: str  # 'udh8', 'udh16', 'sar' or 'payload'
+    receipt_ids: str  # 'auto' (learned), 'raw', 'hex' or 'dec'
+    operator_validity_s: int  # validity_period of each submit; 0: the operator's default
+    response_timeout_s: int
+    enquire_link_s: int
+    patience_s: int  # down for longer: its messages go elsewhere
+    wanted: str  # 'started', 'draining' or 'stopped'
+    verdicts: Mapping[
+        int, str
+    ]  # command_status: 'final', 'temporary' or 'throttling', where that is not the usual
 
 
 async def smscs(db: Db) -> list[Smsc]:
     rows = await db.fetch(f"select {', '.join(Smsc._fields)} from smsc order by id")
-    return [Smsc(*row) for row in rows]
+    return [Smsc(*row)._replace(verdicts=_verdicts(row["verdicts"])) for row in rows]
+
+
+def _verdicts(text: str) -> Mapping[int, str]:
+    return MappingProxyType({int(status): verdict for status, verdict in json.loads(text).items()})
 
 
 async def add_smsc(
