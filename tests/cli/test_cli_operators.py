@@ -38,9 +38,14 @@ def test_smsc_list_shows_what_was_added_and_no_password(pombo: Pombo) -> None:
 
     assert ran.json == {
         "smscs": [
-            {"smsc": 1, "name": "tim", "host": "smpp.example.com", "port": 2775, "system_id": "pombo", "system_type": "",
-             "window": 20, "rate": 0.0, "alphabet": "gsm", "source": "", "source_ton": 0, "source_npi": 0,
-             "uncertain": "resend", "validity_s": 86400, "id_form": None, "bound": False}
+            {
+                "smsc": 1, "name": "tim", "host": "smpp.example.com", "port": 2775, "system_id": "pombo", "system_type": "",
+                "bind": "transceiver", "binds": 1, "tls": False, "tls_ca": "", "tls_name": "", "window": 20, "rate": 0.0,
+                "alphabet": "gsm", "long": "udh8", "source": "", "source_ton": 0, "source_npi": 0, "uncertain": "resend",
+                "validity_s": 86400, "operator_validity_s": 0, "receipt_ids": "auto", "response_timeout_s": 60,
+                "enquire_link_s": 30, "patience_s": 60, "verdicts": {}, "wanted": "started", "id_form": None, "bound": 0,
+                "down_since": None, "waiting": 0, "writing": 0, "held": 0,
+            }
         ]
     }  # fmt: skip
     assert "password" not in ran.out

@@ -2,12 +2,14 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 
@@ -54,6 +56,25 @@ def table(*headings: str, rows: Iterable[Iterable[str]], empty: str) -> Renderab
     for line in lines:
         grid.add_row(*line)
     return grid
+
+
+@contextmanager
+def waiting(what: str, total: int, *, silent: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr while something is counted down to 0: call what it gives with how much is left.
+
+    silent: nothing is drawn, for programs. Nor is it where stderr is no terminal.
+    """
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"), TimeElapsedColumn(),
+        console=_stderr(), transient=True, disable=silent or not sys.stderr.isatty(),
+    ) as bars:  # fmt: skip
+        bar = bars.add_task(what, total=total, left=total)
+
+        def progress(left: int) -> None:
+            most = max(total, left)
+            bars.update(bar, total=most, completed=most - left, left=left)
+
+        yield progress
 
 
 def iso(at: datetime | None) -> str | None:

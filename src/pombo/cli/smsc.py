@@ -1,25 +1,34 @@
-"""`smsc add|list`."""
+"""`smsc add|set|list|show|start|stop|drain|remove`."""
 
-import math
-import sys
-from getpass import getpass
-from typing import Annotated, Literal
+import asyncio
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
+from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pombo.cli.answer import Answer, note, table
+from pombo.cli.answer import Answer, note, table, waiting
 from pombo.cli.options import EVERY, Every
+from pombo.cli.smsc_settings import Settings, check_fields, check_host, facts_of, read_password
 from pombo.cli.words import a_name
 from pombo.errors import PomboError
-from pombo.smpp.codec import encode
-from pombo.smpp.fields import EncodeError
-from pombo.smpp.pdu import BindTransceiver, SubmitSm
-from pombo.store import explain, smscs
+from pombo.store import smscs
+from pombo.store.database import Database
+from pombo.store.smscs import Smsc, Standing
 
-_OCTET = Number(gte=0, lte=255)
-_VALIDITY_MOST_S = 30 * 86400
+_LOOK_S = 0.5
+
+Port = Annotated[int, Parameter(help="Its SMPP port.", validator=Number(gte=1, lte=65535))]
+SystemId = Annotated[str, Parameter(help="The name to bind with.", allow_leading_hyphen=True)]
+Password = Annotated[
+    str,
+    Parameter(
+        help="The password to bind with, or - to read it from stdin; kept encrypted.",
+        allow_leading_hyphen=True,
+    ),
+]
+NONE = Settings()
 
 
 async def add(
@@ -27,122 +36,261 @@ async def add(
     /,
     *,
     host: Annotated[str, Parameter(help="The operator's host name or address.")],
-    port: Annotated[int, Parameter(help="Its SMPP port.", validator=Number(gte=1, lte=65535))],
-    system_id: Annotated[str, Parameter(help="The name to bind with.", allow_leading_hyphen=True)],
-    password: Annotated[
-        str,
-        Parameter(
-            help="The password to bind with, or - to read it from stdin; kept encrypted.",
-            allow_leading_hyphen=True,
-        ),
-    ],
-    system_type: Annotated[str, Parameter(help="Where the operator asks for one.")] = "",
-    window: Annotated[
-        int, Parameter(help="Messages under way without a response.", validator=Number(gte=1, lte=1000))
-    ] = 20,
-    rate: Annotated[float, Parameter(help="Messages per second at the most; 0 sets no limit.")] = 0,
-    alphabet: Annotated[
-        Literal["gsm", "latin1", "ascii"], Parameter(help="What the operator takes data_coding 0 for.")
-    ] = "gsm",
-    source: Annotated[str, Parameter(help="Short code or sender that messages come from.")] = "",
-    source_ton: Annotated[int, Parameter(help="Type of number of --source.", validator=_OCTET)] = 0,
-    source_npi: Annotated[int, Parameter(help="Numbering plan of --source.", validator=_OCTET)] = 0,
-    uncertain: Annotated[
-        Literal["resend", "hold"],
-        Parameter(help="What happens to messages that were written and never answered: sent again, or held."),
-    ] = "resend",
-    validity_s: Annotated[
-        int,
-        Parameter(
-            help="Seconds that a message may wait for this connection.",
-            validator=Number(gte=1, lte=_VALIDITY_MOST_S),
-        ),
-    ] = 86400,
+    port: Port,
+    system_id: SystemId,
+    password: Password,
+    settings: Settings = NONE,
     every: Every = EVERY,
 ) -> Answer:
     """Add a connection to an operator. A running node binds to it at once."""
     name = a_name(name, "connection")
-    if password == "-":  # noqa: S105 - so that the password stands in no list of processes
-        password = sys.stdin.readline().rstrip("\r\n") if not sys.stdin.isatty() else getpass("Password: ")
-    if not host.strip() or any(char.isspace() or char in "/@" for char in host):
-        raise PomboError(f"{host!r} is no host name or address, such as smpp.example.com or 192.0.2.1.")
-    if not math.isfinite(rate) or rate < 0:
-        raise PomboError("The rate is 0 (no limit) or a number of messages per second.")
-    password_octets = _check_fields(system_id, password, system_type, source)
+    check_host(host)
+    octets = check_fields(system_id=system_id, password=read_password(password))
+    columns = settings.columns({})
     async with every.reached() as (db, secrets):
         smsc_id = await smscs.add_smsc(
-            db, name, host, port, system_id, secrets.seal(password_octets),
-            system_type=system_type, window_size=window, rate_per_s=rate, alphabet=alphabet, source_addr=source,
-            source_ton=source_ton, source_npi=source_npi, uncertain_policy=uncertain, validity_s=validity_s,
-        )  # fmt: skip
+            db, name, host, port, system_id, secrets.seal(octets["password"]), **columns
+        )
     return Answer({"smsc": smsc_id}, Text(f"Connection {smsc_id}, {name}: {host}:{port} as {system_id}."))
 
 
-def _check_fields(system_id: str, password: str, system_type: str, source: str) -> bytes:
-    """The password's octets. Raises PomboError for what a bind or a submit_sm could not carry."""
-    octets = {}
-    for option, value in {
-        "--system-id": system_id, "--password": password, "--system-type": system_type, "--source": source,
-    }.items():  # fmt: skip
-        try:
-            octets[option] = value.encode("latin-1")
-        except UnicodeEncodeError:
-            raise PomboError(
-                f"{option} holds a character that SMPP cannot carry: use ASCII or Latin-1."
-            ) from None
-        if any(octet < 0x20 for octet in octets[option]):
-            raise PomboError(f"{option} holds a control character.")
-    bind = BindTransceiver(
-        system_id=octets["--system-id"], password=octets["--password"], system_type=octets["--system-type"]
-    )
-    try:
-        encode(bind, 1)
-        encode(SubmitSm(source_addr=octets["--source"]), 1)
-    except EncodeError as error:
-        raise PomboError(f"This cannot be sent to an operator: {error}.") from None
-    for option, most in (("--system-id", 15), ("--password", 8)):  # SMPP 3.4 §5.2.1, §5.2.2, without the NUL
-        if len(octets[option]) > most:
-            note(f"{option} is longer than the {most} characters of SMPP 3.4. It is sent as it is.")
-    return octets["--password"]
-
-
-async def show(*, every: Every = EVERY) -> Answer:
-    """All connections to operators. Passwords are never shown."""
-    async with every.reached() as (db, _):
-        rows = await smscs.smscs(db)
-        forms = await smscs.learned_forms(db)
-        bound = {line["smsc"] for line in await explain.connections(db) if line["bound"]}
-    facts = [
-        {
-            "smsc": smsc.id,
-            "name": smsc.name,
-            "host": smsc.host,
-            "port": smsc.port,
-            "system_id": smsc.system_id,
-            "system_type": smsc.system_type,
-            "window": smsc.window_size,
-            "rate": smsc.rate_per_s,
-            "alphabet": smsc.alphabet,
-            "source": smsc.source_addr,
-            "source_ton": smsc.source_ton,
-            "source_npi": smsc.source_npi,
-            "uncertain": smsc.uncertain_policy,
-            "validity_s": smsc.validity_s,
-            "id_form": forms.get(smsc.id),
-            "bound": smsc.id in bound,
-        }
-        for smsc in rows
+async def change(
+    name: str,
+    /,
+    *,
+    rename: Annotated[str | None, Parameter(help="A new name.")] = None,
+    host: Annotated[str | None, Parameter(help="The operator's host name or address.")] = None,
+    port: Port | None = None,
+    system_id: SystemId | None = None,
+    password: Password | None = None,
+    settings: Settings = NONE,
+    every: Every = EVERY,
+) -> Answer:
+    """Change a connection; what is not given stays. A running node takes it up at once, and binds anew only for what
+    concerns the bind."""
+    columns: dict[str, Any] = {"host": host, "port": port, "system_id": system_id}
+    columns = {column: value for column, value in columns.items() if value is not None}
+    if host is not None:
+        check_host(host)
+    if rename is not None:
+        columns["name"] = a_name(rename, "connection")
+    octets = check_fields(system_id=system_id, password=None if password is None else read_password(password))
+    async with every.reached() as (db, secrets):
+        smsc = await smscs.named(db, name)
+        columns |= settings.columns(dict(smsc.verdicts))
+        if "password" in octets:
+            columns["password_sealed"] = secrets.seal(octets["password"])
+        if not columns:
+            raise PomboError("There is nothing to change: `pombo smsc set --help` shows what can be set.")
+        await smscs.change_smsc(db, smsc.id, **columns)
+        changed = await smscs.named(db, columns.get("name", smsc.name))
+    before, after = facts_of(smsc), facts_of(changed)
+    lines = [
+        f"{key}: {_plain(before[key])} → {_plain(after[key])}" for key in after if before[key] != after[key]
     ]
+    if "password" in octets:
+        lines.append("password: changed")
+    return Answer(after, Text("\n".join([f"Connection {changed.id}, {changed.name}:", *lines])))
+
+
+async def show_all(*, every: Every = EVERY) -> Answer:
+    """All connections to operators, and how they stand. Passwords are never shown."""
+    async with every.reached() as (db, _):
+        found = await smscs.smscs(db)
+        standings = await smscs.standings(db)
     shown = table(
-        ">id", "name", "address", "system_id", ">window", ">rate", "alphabet", "source", "uncertain", "bound",
+        ">id", "name", "address", "system_id", ">binds", ">window", ">rate", "state", ">waiting", ">held",
         rows=(
             (
-                str(smsc.id), smsc.name, f"{smsc.host}:{smsc.port}", smsc.system_id, str(smsc.window_size),
-                f"{smsc.rate_per_s:g}/s" if smsc.rate_per_s else "-", smsc.alphabet, smsc.source_addr or "-",
-                smsc.uncertain_policy, "yes" if smsc.id in bound else "no",
+                str(smsc.id), smsc.name, f"{smsc.host}:{smsc.port}{' TLS' if smsc.tls else ''}", smsc.system_id,
+                f"{standings[smsc.id].bound}/{_all_binds(smsc)}", str(smsc.window_size),
+                f"{smsc.rate_per_s:g}/s" if smsc.rate_per_s else "-", _state(smsc, standings[smsc.id]),
+                str(standings[smsc.id].waiting), str(standings[smsc.id].held),
             )
-            for smsc in rows
+            for smsc in found
         ),
         empty="No connections yet: pombo smsc add NAME --host H --port P --system-id S --password W",
     )  # fmt: skip
-    return Answer({"smscs": facts}, shown)
+    return Answer({"smscs": [_facts(smsc, standings[smsc.id]) for smsc in found]}, shown)
+
+
+async def show(name: Annotated[str, Parameter(help="Name or id.")], /, *, every: Every = EVERY) -> Answer:
+    """Everything about one connection. Its password is never shown."""
+    async with every.reached() as (db, _):
+        smsc = await smscs.named(db, name)
+        standing = (await smscs.standings(db))[smsc.id]
+        routes = await smscs.routes_over(db, smsc.id)
+    facts = {**_facts(smsc, standing), "routes": routes}
+    return Answer(facts, _page(smsc, facts, standing))
+
+
+async def start(name: Annotated[str, Parameter(help="Name or id.")], /, *, every: Every = EVERY) -> Answer:
+    """Bind to the operator and send what waits."""
+    return await _want(
+        name, "started", "Connection {name} is to run: a running node binds to it at once.", every
+    )
+
+
+async def stop(
+    name: Annotated[str, Parameter(help="Name or id.")],
+    /,
+    *,
+    wait: Annotated[bool, Parameter(help="Until nothing is bound any more.", negative=())] = False,
+    every: Every = EVERY,
+) -> Answer:
+    """Wait for the responses under way, unbind, and stay unbound. What waits for it stays in the queue, or goes over
+    another connection where a route says so; receipts and replies come once it is started again."""
+    said = "Connection {name} is to stop: it waits for responses under way and unbinds."
+    return await _want(name, "stopped", said, every, until=_unbound if wait else None)
+
+
+async def drain(
+    name: Annotated[str, Parameter(help="Name or id.")],
+    /,
+    *,
+    wait: Annotated[bool, Parameter(help="Until nothing waits for it any more.", negative=())] = False,
+    every: Every = EVERY,
+) -> Answer:
+    """Give it no new messages, send what waits, and stay bound for receipts and replies."""
+    said = "Connection {name} is to drain: it gets no new messages where another route fits, and sends what waits."
+    return await _want(name, "draining", said, every, until=_drained if wait else None)
+
+
+async def remove(name: Annotated[str, Parameter(help="Name or id.")], /, *, every: Every = EVERY) -> Answer:
+    """Forget a connection that is stopped, that no route leads over and that no message waits for."""
+    async with every.reached() as (db, _):
+        smsc = await smscs.named(db, name)
+        standing = (await smscs.standings(db))[smsc.id]
+        if smsc.wanted != "stopped" or standing.bound:
+            raise PomboError(f"Connection {smsc.name} runs. First: pombo smsc stop {smsc.name} --wait")
+        if routes := await smscs.routes_over(db, smsc.id):
+            numbers = ", ".join(str(route) for route in routes)
+            raise PomboError(
+                f"Routes lead over {smsc.name}: {numbers}. First: pombo route remove {routes[0]}"
+            )
+        if queued := standing.waiting + standing.writing + standing.held:
+            raise PomboError(
+                f"{queued} message(s) in the queue are for {smsc.name}."
+                f" Start it again, or discard them: pombo queue discard --smsc {smsc.name}"
+            )
+        unconfirmed = await smscs.unconfirmed(db, smsc.id)
+        await smscs.remove_smsc(db, smsc.id)
+    if unconfirmed:
+        note(f"{unconfirmed} part(s) sent over it have no final receipt, and will get none now.")
+    return Answer(
+        {"smsc": smsc.id, "removed": True}, Text(f"Connection {smsc.id}, {smsc.name}, is forgotten.")
+    )
+
+
+async def _want(
+    name: str,
+    wanted: Literal["started", "draining", "stopped"],
+    said: str,
+    every: Every,
+    until: "_Until | None" = None,
+) -> Answer:
+    async with every.reached() as (db, _):
+        smsc = await smscs.named(db, name)
+        await smscs.change_smsc(db, smsc.id, wanted=wanted)
+        standing = (
+            await _follow(db, smsc, until, as_json=every.json)
+            if until
+            else (await smscs.standings(db))[smsc.id]
+        )
+    facts = {"smsc": smsc.id, "name": smsc.name, "wanted": wanted, **_standing(standing)}
+    return Answer(facts, Text(said.format(name=smsc.name)))
+
+
+class _Until:
+    """What is counted down while a person waits."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def left(self, standing: Standing) -> int:
+        if self.what == "binds":
+            return standing.bound
+        return standing.waiting + standing.writing
+
+
+_unbound, _drained = _Until("binds"), _Until("messages")
+
+
+async def _follow(db: Database, smsc: Smsc, until: _Until, *, as_json: bool) -> Standing:
+    """Until nothing is left; people see how much is."""
+    standing = (await smscs.standings(db))[smsc.id]
+    with waiting(f"{smsc.name}: {until.what} left", until.left(standing), silent=as_json) as progress:
+        while left := until.left(standing):
+            progress(left)
+            await asyncio.sleep(_LOOK_S)
+            standing = (await smscs.standings(db))[smsc.id]
+    return standing
+
+
+def _all_binds(smsc: Smsc) -> int:
+    return smsc.binds * (2 if smsc.bind_mode == "pair" else 1)
+
+
+def _state(smsc: Smsc, standing: Standing) -> str:
+    if standing.bound:
+        return {"started": "bound", "draining": "draining", "stopped": "stopping"}[smsc.wanted]
+    return "stopped" if smsc.wanted == "stopped" else "down"
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    return {
+        "bound": standing.bound, "down_since": standing.down_since, "waiting": standing.waiting,
+        "writing": standing.writing, "held": standing.held,
+    }  # fmt: skip
+
+
+def _facts(smsc: Smsc, standing: Standing) -> dict[str, Any]:
+    return {**facts_of(smsc), "id_form": standing.id_form, **_standing(standing)}
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={word}" for key, word in value.items()) or "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return "(certificates)" if text.startswith("-----BEGIN") else text or "-"
+
+
+def _page(smsc: Smsc, facts: dict[str, Any], standing: Standing) -> RenderableType:
+    hidden = {
+        "smsc",
+        "name",
+        "host",
+        "port",
+        "bound",
+        "down_since",
+        "waiting",
+        "writing",
+        "held",
+        "routes",
+        "id_form",
+    }
+    head = Text.assemble(
+        (f"Connection {smsc.id}, {smsc.name}", "bold"), f"  {smsc.host}:{smsc.port}\n",
+        f"{_state(smsc, standing)}, {standing.bound} of {_all_binds(smsc)} binds", _since(standing),
+        f"\n{standing.waiting} waiting, {standing.writing} being written, {standing.held} held\n",
+        f"ids in receipts: {_FORMS[standing.id_form]}\n",
+        "routes: " + (", ".join(str(route) for route in facts["routes"]) or "none leads over it"),
+    )  # fmt: skip
+    rows = ((key.replace("_", " "), _plain(value)) for key, value in facts.items() if key not in hidden)
+    return Group(head, "", table("setting", "value", rows=rows, empty=""))
+
+
+def _since(standing: Standing) -> str:
+    if standing.bound or standing.down_since is None:
+        return ""
+    return f", down since {standing.down_since.astimezone().isoformat(' ', 'seconds')[:19]}"
+
+
+_FORMS = {
+    None: "not seen enough of them yet",
+    "same": "as in the responses",
+    "hex_in_receipt": "hexadecimal, where the response wrote decimal",
+    "dec_in_receipt": "decimal, where the response wrote hexadecimal",
+}
