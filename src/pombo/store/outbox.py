@@ -1,4 +1,7 @@
-"""Callbacks are written in the commit that causes them, leased to this node, which is handed them in memory."""
+"""Callbacks are written in the commit that causes them, leased to this node, which is handed them in memory.
+
+What delivers none (a command) gives no holder: then the nodes that do find them in the table, within a second.
+"""
 
 import uuid
 from collections.abc import Sequence
@@ -7,14 +10,16 @@ from pombo.message import LEGACY_STATUS, CallbackKind, State
 from pombo.store.callbacks import LEASE_S, Job
 from pombo.store.database import Db
 
+_UNTIL = f"case when $2::uuid is not null then now() + interval '{LEASE_S} seconds' end"
 
-async def of_messages(db: Db, holder: uuid.UUID, message_ids: Sequence[int]) -> list[Job]:
+
+async def of_messages(db: Db, holder: uuid.UUID | None, message_ids: Sequence[int]) -> list[Job]:
     """A callback for each of these final messages whose account has a DLR endpoint."""
     if not message_ids:
         return []
     rows = await db.fetch(
         "with new as (insert into callback (account_id, kind, subject_id, leased_by, leased_until)"
-        f" select m.account_id, 1, m.id, $2, now() + interval '{LEASE_S} seconds'"
+        f" select m.account_id, 1, m.id, $2::uuid, {_UNTIL}"
         " from message m join endpoint e on e.account_id = m.account_id and e.kind = 1"
         " where m.id = any($1::bigint[]) returning id, account_id, subject_id)"
         " select n.id, n.account_id, n.subject_id, m.state, m.client_ref, m.destination, m.final_at, a.time_zone"
@@ -38,13 +43,13 @@ async def of_messages(db: Db, holder: uuid.UUID, message_ids: Sequence[int]) -> 
     ]
 
 
-async def of_replies(db: Db, holder: uuid.UUID, inbox_ids: Sequence[int]) -> list[Job]:
+async def of_replies(db: Db, holder: uuid.UUID | None, inbox_ids: Sequence[int]) -> list[Job]:
     """A callback for each of these replies whose account has an MO endpoint."""
     if not inbox_ids:
         return []
     rows = await db.fetch(
         "with new as (insert into callback (account_id, kind, subject_id, leased_by, leased_until)"
-        f" select i.account_id, 2, i.id, $2, now() + interval '{LEASE_S} seconds'"
+        f" select i.account_id, 2, i.id, $2::uuid, {_UNTIL}"
         " from inbox i join endpoint e on e.account_id = i.account_id and e.kind = 2"
         " where i.id = any($1::bigint[]) returning id, account_id, subject_id)"
         " select n.id, n.account_id, n.subject_id, i.client_ref, i.source, i.body, i.received_at, a.time_zone"
