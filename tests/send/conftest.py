@@ -13,7 +13,7 @@ import pytest
 from pombo.app.node import Stages, read_id
 from pombo.inbound.replies import Replies
 from pombo.receipt.match import Receipts
-from pombo.send.bind import Doors
+from pombo.send.doors import Doors
 from pombo.send.link import Link
 from pombo.smpp.events import BindRequested, Event, Requested
 from pombo.smpp.pdu import DeliverSm, DeliverSmResp, SubmitSm, SubmitSmResp

@@ -20,7 +20,7 @@ from pombo.errors import PomboError, Unavailable
 from pombo.inbound import replies
 from pombo.receipt import identity, match
 from pombo.route.routes import Route, Routes
-from pombo.send.bind import Doors
+from pombo.send.doors import Doors
 from pombo.send.links import Links
 from pombo.send.settlement import Delivery, Effects
 from pombo.store import nodes, outbox, queue, receipts, smscs

@@ -1,4 +1,4 @@
-"""One session of a link: bind, claim, submit, settle.
+"""One session of a link: bind, serve, leave, close the books.
 
 The order of things keeps messages safe. A claim commits its rows as being written before any octet goes out; what
 the operator answers is committed before its place in the window is free for good; a deliver_sm is answered after
@@ -8,21 +8,17 @@ its commit. What a broken session leaves open becomes uncertain and goes by the 
 import asyncio
 import contextlib
 import logging
-import uuid
-from collections import Counter, deque
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections import Counter
 from typing import Any
 
 import asyncpg
 import structlog
 
 from pombo.errors import PomboError, Unavailable
-from pombo.message import AttemptState
-from pombo.send.outgoing import Outgoing, Part
-from pombo.send.pace import Pace
+from pombo.send.doors import Doors
 from pombo.send.settlement import Incoming, Settlement
-from pombo.send.verdict import THROTTLING
+from pombo.send.submit import Submitting
+from pombo.send.waiting import wait
 from pombo.send.wire import Wire
 from pombo.smpp.events import (
     Answered,
@@ -36,48 +32,21 @@ from pombo.smpp.events import (
     Unanswered,
 )
 from pombo.smpp.fields import EncodeError
-from pombo.smpp.pdu import BindTransceiver, Body, DataSm, DeliverSm, SubmitSm, SubmitSmResp
+from pombo.smpp.pdu import BindTransceiver, DataSm, DeliverSm
 from pombo.smpp.session import Session
 from pombo.smpp.states import Role, State
 from pombo.smpp.status import Status, status_name
 from pombo.store import queue
-from pombo.store.callbacks import Job
-from pombo.store.database import Database
 from pombo.store.smscs import Smsc
 
 log = structlog.get_logger()
 
 _CONNECT_S = 10.0
 _GATHER_S = 0.01  # outcomes gather this long, or until half a window of them is there
-_POLL_S = 1.0  # the net under wake-ups
+_RETRY_S = 1.0  # while the database is away
 _DRAIN_S = 10.0  # a stop waits so long for responses
 _UNBIND_S = 5.0
 _DELIVERIES_MOST = 1000  # more deliver_sm than this waiting for their commit, and reading pauses
-
-
-class Doors:
-    """What a link is given from outside its stage."""
-
-    def __init__(
-        self,
-        *,
-        db: Database,
-        holder: uuid.UUID,
-        unseal: Callable[[bytes], bytes],
-        incoming: Callable[[Smsc], Incoming],
-        read_id: Callable[[bytes], tuple[str, str]],
-        notify: Callable[[list[Job]], None],
-        live_sessions: set[int],
-    ) -> None:
-        """read_id: a message_id's octets as (id as the operator wrote it, canonical key).
-        live_sessions: kept up to date with the sessions that are being served."""
-        self.db = db
-        self.holder = holder
-        self.unseal = unseal
-        self.incoming = incoming
-        self.read_id = read_id
-        self.notify = notify
-        self.live_sessions = live_sessions
 
 
 class Bind:
@@ -94,36 +63,32 @@ class Bind:
         self._stopping = stopping
         self._log = log.bind(smsc=smsc.name)
         self._loop = asyncio.get_running_loop()
-        now = self._loop.time()
-        self._session = Session(Role.ESME, now=now, window=smsc.window_size)
+        self._session = Session(Role.ESME, now=self._loop.time(), window=smsc.window_size)
         self._wire = Wire(self._session, self._on_events)
-        self._pace = Pace(smsc.rate_per_s, now)
         self._bound: asyncio.Future[int | None] = (
             self._loop.create_future()
         )  # command_status; None: closed before
-        self._settlement: Settlement | None = None
         self._session_id = 0
-        self._unwritten: deque[tuple[Part, SubmitSm]] = deque()
-        self._in_flight: set[Part] = set()
         self._room_changed = asyncio.Event()
-        self._unsettled = asyncio.Event()
         self._settling = asyncio.Lock()
         self._over = False
-        self._claim_in_doubt = False
         self._notices: Counter[str] = Counter()
-        self._uncertain = 0  # messages with a submit that was never answered
         self._ending = "the connection was lost"
 
     async def serve(self) -> int | None:
         """Until the session ends; returns the command_status of a refused bind."""
         await self._connect()
         try:
-            # Whatever comes in from the first octet on must have a place to be stored.
+            # Whatever comes in after the bind must have a place to be stored.
             self._session_id = await queue.begin_session(self._doors.db, self._smsc.id, self._doors.holder)
             self._doors.live_sessions.add(self._session_id)
             self._settlement = Settlement(
                 self._doors.db, self._smsc, self._session_id, self._incoming,
                 holder=self._doors.holder, notify=self._doors.notify,
+            )  # fmt: skip
+            self._submitting = Submitting(
+                self._smsc, self._doors, self._session_id,
+                self._session, self._wire, self._settlement, self._work, self._room_changed,
             )  # fmt: skip
             status = await self._bind()
             if status == Status.ESME_ROK:
@@ -143,7 +108,7 @@ class Bind:
             self._wire.close()
             self._wire.abort()
             await self._wire.closed.wait()
-            if self._settlement is not None:
+            if self._session_id:
                 try:
                     await self._close_books()
                 finally:
@@ -189,7 +154,7 @@ class Bind:
 
     async def _serve_bound(self) -> None:
         self._log.info("bound", session=self._session_id, window=self._smsc.window_size)
-        submitting = asyncio.create_task(self._submit_loop())
+        submitting = asyncio.create_task(self._submitting.run())
         settling = asyncio.create_task(self._settle_loop())
         ended = asyncio.create_task(self._wire.closed.wait())
         stopping = asyncio.create_task(self._stopping.wait())
@@ -201,8 +166,8 @@ class Bind:
         finally:
             # Neither is cancelled: a claim or a commit under way would be lost to us, and count as uncertain.
             self._over = True
-            for event in (self._work, self._room_changed, self._unsettled):
-                event.set()
+            self._submitting.end()
+            self._settlement.changed.set()
             ended.cancel()
             stopping.cancel()
             results = await asyncio.gather(submitting, settling, return_exceptions=True)
@@ -212,12 +177,11 @@ class Bind:
 
     async def _leave(self, submitting: "asyncio.Task[None]") -> None:
         """A planned end: nothing new goes out, responses are waited for, then we unbind."""
-        self._work.set()
-        self._room_changed.set()
+        self._submitting.end()
         await asyncio.wait({submitting}, timeout=_DRAIN_S)
         deadline = self._loop.time() + _DRAIN_S
-        while self._in_flight and not self._wire.closed.is_set() and self._loop.time() < deadline:
-            await self._wait(self._room_changed, deadline - self._loop.time())
+        while self._submitting.in_flight and not self._wire.closed.is_set() and self._loop.time() < deadline:
+            await wait(self._room_changed, deadline - self._loop.time())
         with contextlib.suppress(Unavailable):
             await self._settle()
         self._session.unbind(self._loop.time())
@@ -229,10 +193,7 @@ class Bind:
     async def _close_books(self) -> None:
         """Commit what is known; the rest is uncertain. Waits for the database, unless we are stopping: then the next
         start does it."""
-        while self._unwritten:
-            part, _ = self._unwritten.popleft()
-            part.message.unwritten()
-            self._outcome(None, part)
+        self._submitting.give_back()
         given_up_at = self._loop.time() + _DRAIN_S
         while True:
             try:
@@ -246,8 +207,8 @@ class Bind:
                         "session_left_open", session=self._session_id, hint=hint, error=type(error).__name__
                     )
                     return
-                await asyncio.sleep(_POLL_S)
-        uncertain += self._uncertain
+                await asyncio.sleep(_RETRY_S)
+        uncertain += self._submitting.uncertain
         if self.bound_for_s is not None:
             planned = self._stopping.is_set() and not uncertain
             self._log.log(
@@ -259,117 +220,19 @@ class Bind:
             )
         self._work.set()
 
-    # Submitting
-
-    async def _submit_loop(self) -> None:
-        while not (self._over or self._stopping.is_set()):
-            self._write_waiting()
-            room = self._room()
-            allowance = self._pace.allowance(self._loop.time())
-            if allowance is not None and allowance < 1:
-                await asyncio.sleep(self._pace.delay_s())
-                continue
-            if self._unwritten or room < 1:
-                await self._wait(self._room_changed, _POLL_S)
-                continue
-            if room < self._smsc.window_size // 4:
-                # Claims cost a commit each: let a few places come together, but not wait for a silent operator.
-                await self._wait(self._room_changed, _GATHER_S)
-                room = self._room()
-            self._work.clear()
-            wanted = max(1, room if allowance is None else min(room, allowance))
-            claimed = await self._claim(wanted)
-            for message in claimed:
-                self._prepare(Outgoing(message))
-            self._write_waiting()
-            if not (claimed and claimed[0].more) and sum(message.parts for message in claimed) < wanted:
-                await self._wait(self._work, _POLL_S)
-
-    async def _claim(self, wanted: int) -> list[queue.Claimed]:
-        """Messages for so many parts. A claim whose answer is lost may have been committed: it is taken back first."""
-        try:
-            if self._claim_in_doubt:
-                known = {part.message.claimed.message_id for part in self._in_flight}
-                known |= {part.message.claimed.message_id for part, _ in self._unwritten}
-                assert self._settlement is not None
-                await queue.take_back(
-                    self._doors.db, self._session_id, list(known | self._settlement.message_ids)
-                )
-                self._claim_in_doubt = False
-            self._claim_in_doubt = True
-            claimed = await queue.claim(self._doors.db, self._smsc.id, self._session_id, wanted)
-            self._claim_in_doubt = False
-            return claimed
-        except Unavailable:
-            await asyncio.sleep(_POLL_S)
-            return []
-
-    def _prepare(self, outgoing: Outgoing) -> None:
-        if outgoing.claimed.expired:
-            outgoing.expire()
-            self._finished(outgoing)
-            return
-        try:
-            submits = outgoing.submits(self._smsc)
-        except Exception:  # a fault of ours: it must not stop the messages behind it
-            self._log.exception("message_cannot_be_submitted", message_id=outgoing.claimed.message_id)
-            outgoing.error = Status.ESME_RINVMSGLEN
-            self._finished(outgoing)
-            return
-        self._unwritten.extend(submits)
-        if not submits:
-            self._finished(outgoing)
-
-    def _write_waiting(self) -> None:
-        """Submit what is claimed, as far as the window has room; one socket write for all of it."""
-        now, at = self._loop.time(), datetime.now(UTC)
-        written = 0
-        while self._unwritten and self._room() > 0:
-            part, body = self._unwritten.popleft()
-            if part.message.error is not None:  # another part was refused for good
-                part.message.unwritten()
-                self._outcome(None, part)
-                continue
-            part.submitted_at = at
-            try:
-                self._session.request(body, now, part)
-            except EncodeError as error:
-                self._log.error(
-                    "submit_cannot_be_encoded", message_id=part.message.claimed.message_id, error=str(error)
-                )
-                self._outcome(part.message.answered(part, Status.ESME_RINVPARLEN, None, None), part)
-                continue
-            self._in_flight.add(part)
-            written += 1
-        if written:
-            self._pace.took(written, now)
-            self._wire.flush()
-
-    def _room(self) -> int:
-        assert self._settlement is not None
-        uncommitted = self._settlement.uncommitted
-        return min(self._session.room, 2 * self._smsc.window_size - self._session.in_flight - uncommitted)
-
-    @staticmethod
-    async def _wait(event: asyncio.Event, timeout_s: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await event.wait()
-        event.clear()
-
     # What the operator says
 
     def _on_events(self, events: list[Event]) -> None:
         for event in events:
             match event:
                 case Answered():
-                    self._answered(event.token, event.status, event.body)
+                    self._submitting.answered(event.token, event.status, event.body)
                 case Requested() if isinstance(event.body, DeliverSm | DataSm):
                     self._delivered(event.body, event.sequence_number)
                 case Unanswered():
-                    self._unanswered(event.token)
+                    self._submitting.unanswered(event.token)
                 case LateAnswer():
-                    self._answered_late(event.token, event.status, event.body)
+                    self._submitting.answered_late(event.token, event.status, event.body)
                 case Bound():
                     self._bound.set_result(int(Status.ESME_ROK))
                 case BindRefused():
@@ -394,73 +257,33 @@ class Bind:
                 "smpp_notice", text=notice.text, command=notice.command_id, status=notice.status, times=times
             )
 
-    def _answered(self, part: Part, status: int, body: Body | None) -> None:
-        self._in_flight.discard(part)
-        raw_id, key = self._id(body)
-        if status in THROTTLING:
-            self._pace.throttled(self._loop.time())
-        self._outcome(part.message.answered(part, status, raw_id, key), part)
-
-    def _unanswered(self, part: Part) -> None:
-        self._in_flight.discard(part)
-        if self._session.state is not State.CLOSED:
-            self._log.warning("submit_unanswered", message_id=part.message.claimed.message_id)
-        self._uncertain += not part.message.uncertain
-        self._outcome(part.message.unanswered(part), part)
-
-    def _answered_late(self, part: Part, status: int, body: Body | None) -> None:
-        assert self._settlement is not None
-        raw_id, key = self._id(body)
-        state = AttemptState.TAKEN if status == Status.ESME_ROK else AttemptState.REFUSED
-        self._settlement.late(part.message.row(part, state, status, raw_id, key))
-        self._unsettled.set()
-
-    def _id(self, body: Body | None) -> tuple[str | None, str | None]:
-        if not isinstance(body, SubmitSmResp) or not body.message_id:
-            return None, None
-        return self._doors.read_id(body.message_id)
-
     def _delivered(self, body: DeliverSm | DataSm, sequence_number: int) -> None:
-        assert self._settlement is not None
         self._settlement.delivery(body, sequence_number)
-        self._unsettled.set()
         if self._settlement.size > _DELIVERIES_MOST + 2 * self._smsc.window_size:
             self._wire.pause_reading()
-
-    def _outcome(self, row: queue.Attempt | None, part: Part) -> None:
-        assert self._settlement is not None
-        self._settlement.outcome(row, part.message)
-        self._unsettled.set()
-
-    def _finished(self, outgoing: Outgoing) -> None:
-        assert self._settlement is not None
-        self._settlement.outcome(None, outgoing)
-        self._unsettled.set()
 
     # Settling
 
     async def _settle_loop(self) -> None:
-        assert self._settlement is not None
         while not self._over:
             if not self._settlement.size:
-                self._unsettled.clear()
-                await self._unsettled.wait()
+                self._settlement.changed.clear()
+                await self._settlement.changed.wait()
                 # Under load a commit takes what gathered during the one before it; the first one waits for company.
                 if self._settlement.size < self._smsc.window_size // 2:
                     await asyncio.sleep(_GATHER_S)
             try:
                 await self._settle()
             except Unavailable:
-                await asyncio.sleep(_POLL_S)
+                await asyncio.sleep(_RETRY_S)
 
     async def _settle(self) -> None:
         """Commit what has gathered, then answer what was waiting for that. One commit at a time."""
         settlement = self._settlement
-        assert settlement is not None
         async with self._settling:
             if not settlement.size:
                 return
-            answers = await settlement.commit(self._is_in_flight)
+            answers = await settlement.commit(self._submitting.is_in_flight)
             for delivery, status in answers:
                 response = delivery.body.response
                 assert response is not None
@@ -471,7 +294,4 @@ class Bind:
 
     @property
     def waits_for_responses(self) -> bool:
-        return bool(self._in_flight)
-
-    def _is_in_flight(self, number: int) -> bool:
-        return any(part.message.claimed.number == number for part in self._in_flight)
+        return bool(self._submitting.in_flight)

@@ -7,7 +7,8 @@ import random
 import structlog
 
 from pombo.errors import PomboError, Unavailable
-from pombo.send.bind import Bind, Doors
+from pombo.send.bind import Bind
+from pombo.send.doors import Doors
 from pombo.smpp.status import Status
 from pombo.store.smscs import Smsc
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
-from pombo.send.bind import Doors
+from pombo.send.doors import Doors
 from pombo.send.link import Link
 from pombo.store.smscs import Smsc
 

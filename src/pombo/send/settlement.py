@@ -1,5 +1,6 @@
 """What one bind session has learned and not yet committed: outcomes of submits, and deliver_sm to be answered."""
 
+import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
@@ -97,6 +98,7 @@ class Settlement:
         self._incoming = incoming
         self._holder = holder
         self._notify = notify
+        self.changed = asyncio.Event()  # something has gathered
         self._gathered = _Batch([], [], [], [])
         self._committing = _Batch([], [], [], [])  # what the commit under way holds
 
@@ -105,13 +107,16 @@ class Settlement:
             self._gathered.attempts.append(row)
         if of.settled:
             self._gathered.finished.append(of)
+        self.changed.set()
 
     def late(self, row: Attempt) -> None:
         """A response to an attempt that was given up as uncertain."""
         self._gathered.late.append(row)
+        self.changed.set()
 
     def delivery(self, body: DeliverSm | DataSm, sequence_number: int) -> None:
         self._gathered.deliveries.append(Delivery(body, self._session_id, sequence_number))
+        self.changed.set()
 
     @property
     def uncommitted(self) -> int:

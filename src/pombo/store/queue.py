@@ -21,6 +21,7 @@ class Claimed(NamedTuple):
     ucs2: bool
     more: bool  # messages are due that did not fit
     claim: int  # the how manieth claim of this message
+    account_id: int
 
 
 # The window of a bind counts parts, so a claim stops before the message that would not fit; the first always goes,
@@ -40,7 +41,7 @@ from fitting f, message m
 where q.message_id = f.message_id and (f.running <= $3 or f.place = 1) and m.id = f.message_id
 returning q.message_id, q.attempts, q.parts, q.parts_taken, q.expires_at <= now(), m.number,
           coalesce(m.sent_body, m.body), m.ucs2, exists (select from fitting where running > $3 and place > 1),
-          q.claims
+          q.claims, q.account_id
 """
 
 

@@ -1,0 +1,32 @@
+"""What the links of a node are given from outside their stage."""
+
+import uuid
+from collections.abc import Callable
+
+from pombo.send.settlement import Incoming
+from pombo.store.callbacks import Job
+from pombo.store.database import Database
+from pombo.store.smscs import Smsc
+
+
+class Doors:
+    def __init__(
+        self,
+        *,
+        db: Database,
+        holder: uuid.UUID,
+        unseal: Callable[[bytes], bytes],
+        incoming: Callable[[Smsc], Incoming],
+        read_id: Callable[[bytes], tuple[str, str]],
+        notify: Callable[[list[Job]], None],
+        live_sessions: set[int],
+    ) -> None:
+        """read_id: a message_id's octets as (id as the operator wrote it, canonical key).
+        live_sessions: kept up to date with the sessions that are being served."""
+        self.db = db
+        self.holder = holder
+        self.unseal = unseal
+        self.incoming = incoming
+        self.read_id = read_id
+        self.notify = notify
+        self.live_sessions = live_sessions
