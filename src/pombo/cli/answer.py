@@ -84,6 +84,22 @@ def iso(at: datetime | None) -> str | None:
     )
 
 
+def age(at: datetime | None) -> str:
+    """`3 s`, `12 min`, `5 h`, `2 d`: how long ago; `-` where nothing is due."""
+    if at is None:
+        return "-"
+    seconds = max(0, int((datetime.now(UTC) - at).total_seconds()))
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def at_terminal() -> bool:
+    """Whether somebody is there to be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return iso(value)

@@ -14,7 +14,6 @@ from rich.text import Text
 from pombo.cli import money
 from pombo.cli.answer import Answer
 from pombo.cli.options import EVERY, Every
-from pombo.errors import PomboError
 from pombo.message import LEGACY_STATUS, AttemptState, CallbackKind, CallbackState, QueueState, State
 from pombo.number import masked, pretty
 from pombo.smpp.status import status_name
@@ -39,22 +38,9 @@ async def explain(
     """One message's whole life: accepted, routed, submitted part by part, receipts, callbacks, replies."""
     async with every.reached() as (db, _):
         account_id = None if account is None else (await accounts.account(db, account))["id"]
-        row = _only_one(message, await life.messages_by_id(db, message, account_id))
+        row = await life.one_message(db, message, account_id)
         facts = await _facts(db, row, with_text=text, with_number=number)
     return Answer(facts, _shown(facts, ZoneInfo(row["time_zone"])))
-
-
-def _only_one(given: str, rows: list[asyncpg.Record]) -> asyncpg.Record:
-    if not rows:
-        raise PomboError(f"No message has the id {given!r}.")
-    if len(rows) > 1:
-        names = ", ".join(row["account_name"] for row in rows)
-        raise PomboError(f"Several accounts used the id {given!r}: {names}. Say which with --account.")
-    if rows[0]["state"] is None:
-        raise PomboError(
-            f"The message with the id {given!r} is no longer kept; its id stays used for 400 days."
-        )
-    return rows[0]
 
 
 async def _facts(db: Database, row: asyncpg.Record, *, with_text: bool, with_number: bool) -> dict[str, Any]:

@@ -40,6 +40,11 @@ COMMANDS = {
     "smsc remove": ("smsc:remove", "Forget a connection that is stopped and unused."),
     "route add": ("route:add", "Send numbers that begin with a prefix over a connection."),
     "route list": ("route:show", "All routes, in the order in which they count."),
+    "queue list": ("queue:show", "What waits, is being written, or is held."),
+    "queue retry": ("queue:retry", "Try at once what waits for its next try."),
+    "queue hold": ("queue:hold", "Keep waiting messages from being sent."),
+    "queue release": ("queue:release", "Send held messages."),
+    "queue discard": ("queue:discard", "End waiting and held messages without sending them."),
     "callback set": ("callback:register", "Register where an account is called."),
     "callback list": ("callback:show", "Where accounts are called."),
 }
@@ -48,6 +53,7 @@ _GROUPS = {
     "account": "Customers' accounts and their API tokens.",
     "smsc": "Connections to operators.",
     "route": "Which connection carries which numbers.",
+    "queue": "Messages that are not sent yet.",
     "callback": "Where customers are told of receipts (DLR) and replies (MO).",
 }
 

@@ -1,13 +1,12 @@
 """`status`: what runs, what waits, what is stuck."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pombo.cli import money
-from pombo.cli.answer import Answer, table
+from pombo.cli.answer import Answer, age, table
 from pombo.cli.options import EVERY, Every
 from pombo.store import accounts, explain
 
@@ -39,7 +38,7 @@ def _shown(facts: dict[str, Any]) -> RenderableType:
         rows=(
             (
                 line["name"], "bound" if line["bound"] else "down", str(line["waiting"]), str(line["writing"]),
-                str(line["held"]), _age(line["oldest_due_at"]), str(line["parked_receipts"]),
+                str(line["held"]), age(line["oldest_due_at"]), str(line["parked_receipts"]),
             )
             for line in facts["smscs"]
         ),
@@ -59,21 +58,10 @@ def _shown(facts: dict[str, Any]) -> RenderableType:
             ("Database   ", "bold"),
             f"PostgreSQL {database['version']}, {database['size_octets'] / 1e6:.1f} MB, {database['migrations'][-1]}\n",
             ("Callbacks  ", "bold"),
-            f"{callbacks['due']} due, oldest {_age(callbacks['oldest_due_at'])}, {callbacks['parked']} parked\n",
+            f"{callbacks['due']} due, oldest {age(callbacks['oldest_due_at'])}, {callbacks['parked']} parked\n",
             ("Replies    ", "bold"), f"{database['replies_without_owner']} without an owner\n",
         ),
         connections,
         "",
         balances,
     )  # fmt: skip
-
-
-def _age(at: datetime | None) -> str:
-    """`3 s`, `12 min`, `5 h`, `2 d`: how long ago; `-` where nothing is due."""
-    if at is None:
-        return "-"
-    seconds = max(0, int((datetime.now(UTC) - at).total_seconds()))
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from pombo.errors import PomboError
 from pombo.message import CallbackKind, CallbackState, QueueState
 from pombo.store.database import Db
 
@@ -34,6 +35,21 @@ async def messages_by_id(db: Db, given: str, account_id: int | None) -> list[asy
         """,
         int(given), account_id,
     )  # fmt: skip
+
+
+async def one_message(db: Db, given: str, account_id: int | None) -> asyncpg.Record:
+    """The one that `messages_by_id` finds. Raises PomboError where there is none, or several, or only its key."""
+    rows = await messages_by_id(db, given, account_id)
+    if not rows:
+        raise PomboError(f"No message has the id {given!r}.")
+    if len(rows) > 1:
+        names = ", ".join(row["account_name"] for row in rows)
+        raise PomboError(f"Several accounts used the id {given!r}: {names}. Say which with --account.")
+    if rows[0]["state"] is None:
+        raise PomboError(
+            f"The message with the id {given!r} is no longer kept; its id stays used for 400 days."
+        )
+    return rows[0]
 
 
 _MESSAGE = """
