@@ -1,6 +1,7 @@
 """The default alphabet of an operator connection, by its name: `gsm`, `latin1` or `ascii`."""
 
-from pombo.text import gsm7, transliterate
+from pombo.text import gsm7, national, transliterate
+from pombo.text.national import NO_SHIFT, Shift
 
 _CODECS = {"latin1": "latin-1", "ascii": "ascii"}
 
@@ -26,12 +27,15 @@ def encode_lossy(text: str, alphabet: str) -> bytes:
     return octets
 
 
-def decode(octets: bytes, alphabet: str) -> str:
+def decode(octets: bytes, alphabet: str, shift: Shift = NO_SHIFT) -> str:
     """The text of octets in a connection's default alphabet; never raises.
 
-    Octets that ASCII does not have are read as Latin-1, for which operators use them.
+    Octets that ASCII does not have are read as Latin-1, for which operators use them. shift: where a header names
+    tables of the GSM alphabet; an operator that has turned the text into another one has undone them.
     """
-    return gsm7.decode(octets) if alphabet == "gsm" else octets.decode("latin-1")
+    if alphabet != "gsm":
+        return octets.decode("latin-1")
+    return gsm7.decode(octets) if shift == NO_SHIFT else national.decode(octets, shift)
 
 
 def _encode_char(char: str, alphabet: str) -> bytes:

@@ -1,6 +1,6 @@
 """GSM 7 bit default alphabet and its extension table, unpacked: one septet per octet (3GPP TS 23.038 §6.2.1).
 
-No national language tables: a text that needs one (`ã õ ç` …) does not fit, and says so with None.
+A text that needs a national language table (`ã õ ç` …) does not fit, and says so with None; national.py reads them.
 """
 
 import codecs
@@ -41,7 +41,7 @@ _ESCAPED = {char: "\x1b" + basic for char, basic in EXTENSION.items()}
 
 # Octets over 0x7F are no septets: an operator that sends them means Latin-1, whatever its settings say.
 # 0x80 to 0x9F would be control characters.
-_DECODING = BASIC + "\ufffd" * 32 + bytes(range(0xA0, 0x100)).decode("latin-1")
+DECODING = BASIC + "\ufffd" * 32 + bytes(range(0xA0, 0x100)).decode("latin-1")
 _ESCAPES = re.compile("\x1b(.?)", re.DOTALL)
 # §6.2.1: an escape that is not understood, and the one reserved for a further table, is shown as a space.
 _UNESCAPED = {basic: char for char, basic in EXTENSION.items()} | {"": " ", "\x1b": " "}
@@ -76,7 +76,7 @@ def decode(octets: bytes) -> str:
     An escape before a septet that the extension table lacks shows the basic character (§6.2.1.1). Octets over
     0x7F are read as Latin-1, or as U+FFFD where that has no character.
     """
-    text = codecs.charmap_decode(octets, "strict", _DECODING)[0]
+    text = codecs.charmap_decode(octets, "strict", DECODING)[0]
     return _ESCAPES.sub(_unescape, text) if "\x1b" in text else text
 
 
