@@ -268,7 +268,7 @@ async def _deliver_it(db: Database) -> None:
     ]
     [dlr] = await outbox.of_messages(db, _NODE, await receipts.apply(db, effects))
     await callbacks.fail(db, _NODE, [Failure(dlr.callback_id, 60.0, 500, "answered 500")])
-    [inbox_id] = await replies.store(
+    [(inbox_id, _)] = await replies.store(
         db,
         1,
         [

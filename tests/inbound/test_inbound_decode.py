@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pombo.inbound.decode import Reply, decode_reply, storable
+from pombo.text.national import Shift
 
 UDHI = 0x40
 
@@ -34,7 +35,7 @@ def test_message_payload_is_the_text_where_short_message_is_empty():
         ([CONCAT_16], 298),
         ([PORTS, CONCAT_8], 42),
         ([CONCAT_8, PORTS], 42),
-        ([b"\x70\x00", CONCAT_16, b"\x24\x01\x01"], 298),
+        ([b"\x70\x00", CONCAT_16, b"\x20\x01\x01"], 298),
         ([CONCAT_8, CONCAT_16], 298),
         ([CONCAT_16, b"\x00\x03\x07\x02\x05"], 298),
     ],
@@ -56,6 +57,28 @@ def test_a_header_without_a_possible_place_is_still_no_text(element: bytes):
 )
 def test_a_broken_header_is_text(octets: bytes):
     assert decode_reply(UDHI, octets) == Reply(octets, None, 1, 1)
+
+
+# 3GPP 23.040 §9.2.3.24.15 and .16: 0x24 is the single shift, 0x25 the locking one.
+@pytest.mark.parametrize(
+    ("elements", "shift"),
+    [
+        ([b"\x24\x01\x03"], Shift(locking=0, single=3)),
+        ([b"\x25\x01\x03"], Shift(locking=3, single=0)),
+        ([CONCAT_8, b"\x25\x01\x03", b"\x24\x01\x01"], Shift(locking=3, single=1)),
+        ([b"\x24\x02\x03\x03"], Shift()),
+    ],
+)
+def test_the_national_tables_are_found_among_any_elements(elements: list[bytes], shift: Shift):
+    reply = decode_reply(UDHI, udh(*elements) + b"sim")
+    assert (reply.octets, reply.shift) == (b"sim", shift)
+    assert reply.reference == (42 if CONCAT_8 in elements else None)
+
+
+def test_of_two_texts_nothing_is_lost():
+    assert decode_reply(0, b"come", b"comeco e fim").octets == b"comeco e fim"
+    assert decode_reply(0, b"um", b"dois").octets == b"umdois"
+    assert decode_reply(UDHI, udh(CONCAT_8), b"sim") == Reply(b"sim", 42, 3, 2)
 
 
 def test_a_header_may_be_all_there_is():

@@ -105,6 +105,57 @@ async def test_a_message_whose_submit_was_never_answered_can_be_answered_by_its_
     assert (await desk.inbox())[-1] == (first, str(NUMBER), "TALVEZ", "ref5")
 
 
+@pytest.mark.parametrize(
+    ("sent_from", "answered_to"),
+    [
+        ("27300", b"+27300"),
+        ("+27300", b"27300"),
+        ("5511912345678", b"11912345678"),
+        ("11912345678", b"+5511912345678"),
+        ("5511912345678", b"011912345678"),
+        ("005511992345678", b"551192345678"),  # before the ninth digit came
+        ("551130001234", b"1130001234"),
+        ("Pombo", b"POMBO"),
+    ],
+)
+async def test_the_number_answered_to_is_known_however_the_operator_writes_it(desk, sent_from, answered_to):
+    account = await desk.account("a")
+    await desk.sent(account, 1, source=sent_from)
+    await desk.reply(said(b"SIM", to=answered_to))
+    assert await desk.inbox() == [(account, str(NUMBER), "SIM", "ref1")]
+
+
+@pytest.mark.parametrize(
+    ("sent_from", "answered_to"), [("27300", b"2730"), ("27300", b"5527300"), ("+", b"0"), ("27300", b"")]
+)
+async def test_another_number_is_another_number(desk, sent_from, answered_to):
+    await desk.sent(await desk.account("a"), 1, source=sent_from)
+    await desk.reply(said(b"SIM", to=answered_to))
+    assert await desk.inbox() == [(None, str(NUMBER), "SIM", "")]
+
+
+async def test_of_several_accounts_on_one_short_code_the_one_that_wrote_last_has_the_answer(desk):
+    """Over whichever connection, in whatever order the database has them."""
+    accounts = [await desk.account(name) for name in "abc"]
+    other = Desk(desk.db, await smscs.add_smsc(desk.db, "other", "h", 1, "s", b""))
+    await desk.sent(accounts[2], 30, hours_ago=2)
+    await desk.sent(accounts[0], 10, hours_ago=1)
+    await other.sent(accounts[1], 40, hours_ago=3)
+    await desk.sent(accounts[0], 50, hours_ago=73)
+    await desk.reply(said(b"SIM"))
+    assert await desk.inbox() == [(accounts[1], str(NUMBER), "SIM", "ref40")]
+
+
+async def test_the_source_of_an_account_counts_for_a_message_that_was_never_answered(desk):
+    first, second = await desk.account("a"), await desk.account("b")
+    await desk.db.execute("update smsc set source_addr = '27300'")
+    await desk.db.execute("update account set source_addr = '+28400' where id = $1", second)
+    await desk.written(first, 1)
+    await desk.written(second, 2)
+    await desk.reply(said(b"SIM"), said(b"NAO", to=b"28400"))
+    assert await desk.inbox() == [(first, str(NUMBER), "SIM", "ref1"), (second, str(NUMBER), "NAO", "ref2")]
+
+
 async def test_where_we_named_no_source_the_connection_decides(desk):
     account = await desk.account("a")
     await desk.sent(account, 1, source="")
@@ -179,6 +230,35 @@ async def test_a_reference_that_comes_back_soon_is_another_reply(desk):
     assert [body for _, _, body, _ in await desk.inbox()] == ["um, dois", "tres, quatro"]
 
 
+async def test_a_reply_whose_reference_is_taken_before_it_was_whole_is_delivered_as_it_is(desk):
+    def part(n, text):
+        return said(bytes((5, 0, 3, 9, 3, n)) + text, esm_class=0x40)
+
+    assert await desk.reply(part(1, b"um, "), part(3, b"tres")) == []
+    assert len(await desk.reply(part(1, b"quatro, "), part(2, b"cinco, "), session_id=2)) == 1
+    await desk.reply(part(3, b"seis"))
+    assert [body for _, _, body, _ in await desk.inbox()] == ["um, tres", "quatro, cinco, seis"]
+
+
+async def test_two_handsets_may_use_one_reference_at_a_time(desk):
+    def part(n, text, source):
+        return said(bytes((5, 0, 3, 9, 2, n)) + text, esm_class=0x40, source=source)
+
+    one, other = b"5511999999999", b"5511888888888"
+    await desk.reply(part(2, b"dois", one), part(1, b"tres, ", other))
+    await desk.reply(part(2, b"quatro", other), part(1, b"um, ", one))
+    assert sorted(body for _, _, body, _ in await desk.inbox()) == ["tres, quatro", "um, dois"]
+
+
+async def test_a_long_reply_in_portuguese_tables_is_read(desk):
+    def part(n, octets):
+        header = bytes((5, 0, 3, 9, 2, n)) + b"\x24\x01\x03"
+        return said(bytes((8,)) + header[1:] + octets, esm_class=0x40)
+
+    await desk.reply(part(2, b"\x7bo"), part(1, b"Amanh\x1b\x7b n\x1b"))
+    assert [body for _, _, body, _ in await desk.inbox()] == ["Amanhã não"]
+
+
 async def test_a_reply_in_a_payload_and_in_data_sm_is_read(desk):
     await desk.reply(DataSm(source_addr=b"5511999999999", destination_addr=b"27300", tlvs={0x0424: b"longo"}))
     assert [body for _, _, body, _ in await desk.inbox()] == ["longo"]
@@ -210,6 +290,20 @@ async def test_parts_that_wait_too_long_are_delivered_as_they_are(desk):
     await desk.db.execute("update reply_part set received_at = now() - interval '1 hour'")
     assert await desk.replies.sweep(desk.db, note) == caused != []
     assert [body for _, _, body, _ in await desk.inbox()] == ["meio"]
+
+
+async def test_all_overdue_replies_are_delivered_in_one_sweep(desk):
+    async def ignore(tx, ids):
+        pass
+
+    parts = [said(bytes((6, 8, 4, n >> 8, n & 255, 2, 1)) + b"meio", esm_class=0x40) for n in range(250)]
+    await desk.reply(*parts)
+    await desk.replies.sweep(desk.db, ignore)
+    assert desk.replies.counts[desk.smsc_id].parts_waiting == 250
+    await desk.db.execute("update reply_part set received_at = now() - interval '1 hour'")
+    assert len(await desk.replies.sweep(desk.db, ignore)) == 250
+    counts = desk.replies.counts[desk.smsc_id]
+    assert (counts.stored, counts.without_owner, counts.parts_waiting) == (250, 250, 0)
 
 
 async def test_the_last_part_never_races_with_the_sweep_of_its_overdue_reply(desk):
@@ -258,4 +352,32 @@ async def test_only_what_came_shortly_before_its_session_ended_can_be_repeated(
     )  # fmt: skip
     await desk.reply(said(b"SIM"))
     await desk.db.execute("update inbox set received_at = now() - make_interval(secs => $1)", came_s_ago)
+    assert len(await desk.reply(said(b"SIM"), session_id=2)) == stored
+
+
+async def sessions(desk, *holders, ended=()):
+    """Bind sessions 1, 2, ... of these nodes."""
+    for n, holder in enumerate(holders, 1):
+        await desk.db.execute(
+            "insert into session (smsc_id, holder, ended_at) values ($1, $2, case when $3 then now() end)",
+            desk.smsc_id, holder, n in ended,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("binds", "same_node", "ended", "stored"),
+    [
+        (2, True, (), 1),  # two binds at a time: a person wrote it twice
+        (2, True, (1,), 0),
+        (2, False, (), 0),  # another node has taken the connection over
+        (1, True, (), 0),  # the end of the session could not be written
+    ],
+)
+async def test_of_several_binds_only_one_that_has_ended_can_have_its_replies_repeated(
+    desk, binds, same_node, ended, stored
+):
+    await desk.db.execute("update smsc set binds = $1", binds)
+    node = uuid.uuid4()
+    await sessions(desk, node, node if same_node else uuid.uuid4(), ended=ended)
+    await desk.reply(said(b"SIM"), session_id=1)
     assert len(await desk.reply(said(b"SIM"), session_id=2)) == stored

@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pombo.text.national import NO_SHIFT, Shift
+
 _UDHI = 0x40  # esm_class bit 6, SMPP 3.4 §5.2.12
 _CONCAT_8 = 0x00  # 3GPP 23.040 §9.2.3.24.1
 _CONCAT_16 = 0x08  # 3GPP 23.040 §9.2.3.24.8
+_SINGLE_SHIFT = 0x24  # 3GPP 23.040 §9.2.3.24.15
+_LOCKING_SHIFT = 0x25  # 3GPP 23.040 §9.2.3.24.16
 _TOTAL_MAX = 255  # sar_total_segments is of one octet, SMPP 3.4 §5.3.2.23
 _REFERENCE_MAX = 65535  # sar_msg_ref_num is of two, SMPP 3.4 §5.3.2.22
 
@@ -15,6 +19,7 @@ class Reply(NamedTuple):
     reference: int | None = None  # of a message in parts; None: it stands alone
     total: int = 1
     sequence: int = 1  # 1..total
+    shift: Shift = NO_SHIFT  # the national tables that its header names
 
 
 def decode_reply(
@@ -29,18 +34,18 @@ def decode_reply(
 
     sar_*: sar_msg_ref_num, sar_total_segments, sar_segment_seqnum (SMPP 3.4 §5.3.2.22-24); they count where
     the header says nothing about parts. Numbers that cannot be (part 3 of 2, a reference of three octets) are
-    left out: the text then stands alone.
+    left out: the text then stands alone. The header may stand at the beginning of either text.
     """
-    octets = short_message or message_payload or b""
-    place = None
+    octets = _whole(short_message, message_payload or b"")
+    place, shift = None, NO_SHIFT
     if esm_class & _UDHI:
         elements = _elements(octets)
         if elements is not None:
             octets = octets[1 + octets[0] :]
-            place = _place(elements)
+            place, shift = _place(elements), _shift(elements)
     if place is None and None not in (sar_reference, sar_total, sar_sequence):
         place = _checked(sar_reference or 0, sar_total or 0, sar_sequence or 0)
-    return Reply(octets, *place) if place else Reply(octets)
+    return Reply(octets, *place, shift) if place else Reply(octets, shift=shift)
 
 
 def storable(text: str) -> str:
@@ -49,6 +54,14 @@ def storable(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _whole(short_message: bytes, message_payload: bytes) -> bytes:
+    """Only one of them should be there, SMPP 3.4 §4.6.1; some repeat the beginning in short_message, or put the header
+    there."""
+    if message_payload.startswith(short_message):
+        return message_payload
+    return short_message + message_payload
 
 
 def _elements(octets: bytes) -> list[tuple[int, bytes]] | None:
@@ -80,6 +93,11 @@ def _place(elements: list[tuple[int, bytes]]) -> tuple[int, int, int] | None:
         elif identifier == _CONCAT_16 and len(data) == 4:
             place = _checked(int.from_bytes(data[:2], "big"), data[2], data[3]) or place
     return place
+
+
+def _shift(elements: list[tuple[int, bytes]]) -> Shift:
+    languages = {identifier: data[0] for identifier, data in elements if len(data) == 1}
+    return Shift(locking=languages.get(_LOCKING_SHIFT, 0), single=languages.get(_SINGLE_SHIFT, 0))
 
 
 def _checked(reference: int, total: int, sequence: int) -> tuple[int, int, int] | None:

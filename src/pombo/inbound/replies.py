@@ -2,13 +2,15 @@
 
 import hashlib
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
 
 from pombo.inbound.decode import Reply, decode_reply, storable
-from pombo.inbound.parts import Part, complete, joined
+from pombo.inbound.parts import Assembly, Part, joined
 from pombo.number import normalise
 from pombo.smpp import tlv
 from pombo.smpp.pdu import DataSm, DeliverSm
@@ -16,8 +18,10 @@ from pombo.store import replies as rows
 from pombo.store.database import Connection, Database
 from pombo.store.ids import Ids
 from pombo.store.queue import lock_of
-from pombo.store.replies import NewPart, NewReply
+from pombo.store.replies import NewReply, PartKey, PartRow
 from pombo.text.incoming import decode
+from pombo.text.keyword import first_word
+from pombo.text.national import Shift
 
 PARTS_WAIT_S = 600.0  # then a long reply is delivered with the parts that are there
 _OVERDUE_PAGE = 100
@@ -32,36 +36,41 @@ class Arrived(NamedTuple):
     sequence_number: int
 
 
+@dataclass(slots=True)
+class Counts:
+    """Of one connection, since this process began. What is written again after a lost commit counts again."""
+
+    stored: int = 0
+    without_owner: int = 0  # of those
+    parts_waiting: int = 0  # for others of their long reply; as the last sweep found it
+
+
 class Replies:
     """The replies of all connections. alphabet: the default one of a connection, by its id."""
 
     def __init__(self, ids: Ids, alphabet: Callable[[int], str]) -> None:
         self._ids = ids
         self._alphabet = alphabet
+        self.counts: defaultdict[int, Counts] = defaultdict(Counts)  # by connection
 
     async def store(self, tx: Connection, smsc_id: int, arrived: Sequence[Arrived]) -> list[int]:
-        """Put them into the inbox within the caller's transaction; returns the new ids there."""
+        """Put them into the inbox within the caller's transaction; returns the new ids there.
+
+        The caller holds the connection's lock: its parts may come over several binds at a time.
+        """
         whole: list[NewReply] = []
-        parts: list[NewPart] = []
+        parts: list[tuple[PartKey, Part]] = []
         for a in arrived:
             reply = _read(a.body)
             source, destination = _address(a.body.source_addr), _address(a.body.destination_addr)
             if reply.reference is None:
-                text = storable(decode(reply.octets, a.body.data_coding, self._alphabet(smsc_id)))
-                whole.append(self._new(source, destination, text, a))
+                whole.append(self._new(smsc_id, source, destination, reply, a))
             else:
-                parts.append(
-                    NewPart(
-                        source, destination, reply.reference, reply.total, reply.sequence,
-                        a.body.data_coding, reply.octets, a.session_id,
-                    )
-                )  # fmt: skip
+                part = Part(reply.sequence, a.body.data_coding, reply.octets, reply.shift, a.session_id)
+                parts.append((PartKey(source, destination, reply.reference, reply.total), part))
         if parts:
-            await rows.keep_parts(tx, smsc_id, parts)
-            for of_one in {(p.source, p.destination, p.reference, p.total): p for p in parts}.values():
-                reply_now = await self._join(tx, smsc_id, of_one, only_complete=True)
-                whole += [reply_now] if reply_now else []
-        return await rows.store(tx, smsc_id, whole) if whole else []
+            whole += await self._join(tx, smsc_id, parts)
+        return await self._store(tx, smsc_id, whole)
 
     async def sweep(self, db: Database, caused: Caused) -> list[int]:
         """Deliver long replies whose missing parts have had their time; returns the new ids in the inbox.
@@ -71,52 +80,69 @@ class Replies:
         """
         stored: list[int] = []
         for smsc_id in await rows.overdue_connections(db, PARTS_WAIT_S):
-            async with db.transaction(lock_of(smsc_id)) as tx:
-                now_stored = await self._store_overdue(tx, smsc_id)
-                await caused(tx, now_stored)
-            stored += now_stored
+            more = True
+            while more:
+                async with db.transaction(lock_of(smsc_id)) as tx:
+                    overdue = await rows.overdue_parts(tx, smsc_id, PARTS_WAIT_S, _OVERDUE_PAGE)
+                    now_stored = await self._store(tx, smsc_id, await self._give_up(tx, smsc_id, overdue))
+                    await caused(tx, now_stored)
+                stored += now_stored
+                more = bool(overdue)
         await rows.forget_joined(db, PARTS_WAIT_S)
-        return stored
-
-    async def _store_overdue(self, tx: Connection, smsc_id: int) -> list[int]:
-        stored: list[int] = []
-        for row in await rows.overdue_parts(tx, smsc_id, PARTS_WAIT_S, _OVERDUE_PAGE):
-            of_one = NewPart(
-                row["source"],
-                row["destination"],
-                row["reference"],
-                row["total"],
-                0,
-                0,
-                b"",
-                row["session_id"],
-            )
-            reply = await self._join(tx, smsc_id, of_one, only_complete=False)
-            if reply:
-                stored += await rows.store(tx, smsc_id, [reply])
+        waiting = await rows.parts_waiting(db)
+        for smsc_id in waiting.keys() | self.counts.keys():
+            self.counts[smsc_id].parts_waiting = waiting.get(smsc_id, 0)
         return stored
 
     async def _join(
-        self, tx: Connection, smsc_id: int, of_one: NewPart, *, only_complete: bool
-    ) -> NewReply | None:
-        key = (of_one.source, of_one.destination, of_one.reference, of_one.total)
-        parts = [Part(*row) for row in await rows.parts_of(tx, smsc_id, *key)]
-        if not parts or (only_complete and not complete(parts, of_one.total)):
-            return None
+        self, tx: Connection, smsc_id: int, parts: Sequence[tuple[PartKey, Part]]
+    ) -> list[NewReply]:
+        assemblies = await _load(tx, smsc_id, list(dict.fromkeys(key for key, _ in parts)))
+        before = {key: _rows(key, assembly) for key, assembly in assemblies.items()}
+        replies = []
+        for key, part in parts:
+            ready = assemblies[key].add(part)
+            if ready:
+                replies.append(self._joined(smsc_id, key, ready))
+        await _save(tx, smsc_id, assemblies, before)
+        return replies
+
+    async def _give_up(self, tx: Connection, smsc_id: int, keys: Sequence[PartKey]) -> list[NewReply]:
+        if not keys:
+            return []
+        assemblies = await _load(tx, smsc_id, keys)
+        before = {key: _rows(key, assembly) for key, assembly in assemblies.items()}
+        replies = [self._joined(smsc_id, key, assembly.give_up()) for key, assembly in assemblies.items()]
+        await _save(tx, smsc_id, assemblies, before)
+        return replies
+
+    async def _store(self, tx: Connection, smsc_id: int, whole: Sequence[NewReply]) -> list[int]:
+        if not whole:
+            return []
+        stored = await rows.store(tx, smsc_id, whole)
+        # The place for words that a reply may be as a whole, such as SAIR: here it is in the inbox and has its owner.
+        counts = self.counts[smsc_id]
+        counts.stored += len(stored)
+        counts.without_owner += sum(reply.account_id is None for reply in stored)
+        return [reply.id for reply in stored]
+
+    def _joined(self, smsc_id: int, key: PartKey, parts: Sequence[Part]) -> NewReply:
         alphabet = self._alphabet(smsc_id)
-        text = joined(parts, lambda octets, coding: decode(octets, coding, alphabet))
-        await rows.mark_joined(tx, smsc_id, *key)
-        body_hash = hashlib.blake2b(msgspec.msgpack.encode([*key, parts]), digest_size=16).digest()
+
+        def read(octets: bytes, coding: int, shift: Shift) -> str:
+            return decode(octets, coding, alphabet, shift)
+
+        body_hash = _hash([*key, [part[:4] for part in parts]])
+        session_id = max(part.session_id for part in parts)
         # A joined reply has no sequence number of its own; 0 is none that a peer could use.
         return self._make(
-            of_one.source, of_one.destination, text, parts[0].data_coding, body_hash, of_one.session_id, 0
+            key.source, key.destination, joined(parts, read), parts[0].data_coding, body_hash, session_id, 0
         )
 
-    def _new(self, source: str, destination: str, text: str, a: Arrived) -> NewReply:
-        body_hash = hashlib.blake2b(msgspec.msgpack.encode(a.body), digest_size=16).digest()
-        return self._make(
-            source, destination, text, a.body.data_coding, body_hash, a.session_id, a.sequence_number
-        )
+    def _new(self, smsc_id: int, source: str, destination: str, reply: Reply, a: Arrived) -> NewReply:
+        coding = a.body.data_coding
+        text = storable(decode(reply.octets, coding, self._alphabet(smsc_id), reply.shift))
+        return self._make(source, destination, text, coding, _hash(a.body), a.session_id, a.sequence_number)
 
     def _make(
         self,
@@ -139,7 +165,55 @@ class Replies:
             body_hash,
             session_id,
             sequence,
+            first_word(text),
         )
+
+
+async def _load(tx: Connection, smsc_id: int, keys: Sequence[PartKey]) -> dict[PartKey, Assembly]:
+    assemblies = {key: Assembly(key.total) for key in keys}
+    for row in await rows.parts_of(tx, smsc_id, keys):
+        assembly = assemblies[row.key]
+        assembly.parts[row.sequence] = Part(
+            row.sequence, row.data_coding, row.octets, Shift(row.locking, row.single), row.session_id
+        )
+        assembly.joined = row.joined
+        if row.again:
+            assembly.again.add(row.sequence)
+    return assemblies
+
+
+async def _save(
+    tx: Connection,
+    smsc_id: int,
+    assemblies: dict[PartKey, Assembly],
+    before: dict[PartKey, dict[int, PartRow]],
+) -> None:
+    """Write what has changed."""
+    changed: list[PartRow] = []
+    gone: list[PartRow] = []
+    for key, assembly in assemblies.items():
+        after = _rows(key, assembly)
+        changed += [row for n, row in after.items() if row != before[key].get(n)]
+        gone += [row for n, row in before[key].items() if n not in after]
+    if gone:
+        await rows.drop_parts(tx, smsc_id, gone)
+    if changed:
+        await rows.keep_parts(tx, smsc_id, changed)
+
+
+def _rows(key: PartKey, assembly: Assembly) -> dict[int, PartRow]:
+    """By sequence."""
+    return {
+        n: PartRow(
+            *key, n, part.data_coding, part.octets, *part.shift, part.session_id,
+            assembly.joined, n in assembly.again,
+        )
+        for n, part in assembly.parts.items()
+    }  # fmt: skip
+
+
+def _hash(body: object) -> bytes:
+    return hashlib.blake2b(msgspec.msgpack.encode(body), digest_size=16).digest()
 
 
 def _read(body: DeliverSm | DataSm) -> Reply:

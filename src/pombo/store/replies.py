@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import asyncpg
-
 from pombo.store.database import Db
 
 ANSWERS_HOURS = 72  # a reply answers a message sent within this time
@@ -22,27 +20,39 @@ class NewReply(NamedTuple):
     body_hash: bytes
     session_id: int
     sequence_number: int
+    keyword: str = ""  # its first word, folded
+
+
+class Stored(NamedTuple):
+    id: int
+    account_id: int | None  # None: nobody owns it yet
 
 
 # A reply is written once: the same PDU under the same sequence number, or from another bind session than one that ended
 # shortly after it came, is an operator's repetition of what we had stored but not answered (or whose answer was lost).
 # Otherwise the same text again is a person who writes it twice. A session without an end, or of which nothing is known,
-# counts as ended now: there is a later one. The nth repetition stands for the nth reply that is there; it takes
+# counts as ended now where it is another node's, or where the connection has one bind and so there is a later one; of
+# several binds it is alive, and has answered. The nth repetition stands for the nth reply that is there; it takes
 # that one's place in the session, so that what comes after it is new again.
-# It answers the newest message from its destination to its source; also one that was written to this connection and
-# never answered: the source address and the time of those are only noted with the answer.
+# It answers the newest message (by id: the one accepted last) from its destination to its source, of whichever account;
+# also one that was written to this connection and never answered: the source address and the time of those are only
+# noted with the answer. What answers none belongs to whom its destination and first word are given, or its destination.
 _STORE = """
 with new as materialized (
-    select *, row_number() over (partition by body_hash order by id) as place
+    select *, row_number() over (partition by body_hash order by id) as place, service_address(destination) as address
     from unnest($2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::smallint[], $8::bytea[],
-                $9::bigint[], $10::bigint[])
-        t(id, source, number, destination, body, data_coding, body_hash, session_id, sequence_number)
+                $9::bigint[], $10::bigint[], $11::text[])
+        t(id, source, number, destination, body, data_coding, body_hash, session_id, sequence_number, keyword)
+), alone as materialized (
+    select binds = 1 as alone from smsc where id = $1
 ), repetition as materialized (
     select n.id, n.session_id, n.sequence_number, (
         select i.id from inbox i left join session s on s.id = i.session_id
-        where i.smsc_id = $1 and i.body_hash = n.body_hash and i.received_at > now() - make_interval(mins => $12)
+        where i.smsc_id = $1 and i.body_hash = n.body_hash and i.received_at > now() - make_interval(mins => $13)
           and case when i.session_id = n.session_id then i.sequence_number = n.sequence_number
-              else i.received_at > coalesce(s.ended_at, now()) - make_interval(secs => $13) end
+              when s.ended_at is null and not (select alone from alone)
+                  and s.holder = (select holder from session where id = n.session_id) then false
+              else i.received_at > coalesce(s.ended_at, now()) - make_interval(secs => $14) end
         order by i.id offset n.place - 1 limit 1
     ) as of_id from new n
 ), renewed as (
@@ -51,35 +61,50 @@ with new as materialized (
 )
 insert into inbox (id, account_id, smsc_id, source, destination, body, data_coding, message_id, client_ref, body_hash,
                    session_id, sequence_number)
-select n.id, m.account_id, $1, n.source, n.destination, n.body, n.data_coding, m.id, coalesce(m.client_ref, ''),
-       n.body_hash, n.session_id, n.sequence_number
+select n.id, coalesce(m.account_id, o.account_id), $1, n.source, n.destination, n.body, n.data_coding, m.id,
+       coalesce(m.client_ref, ''), n.body_hash, n.session_id, n.sequence_number
 from new n join repetition r on r.id = n.id and r.of_id is null left join lateral (
     (select id, account_id, client_ref from message
-     where number = n.number and sent_at > now() - make_interval(hours => $11)
-       and (ltrim(source_addr, '+') = ltrim(n.destination, '+') or (source_addr = '' and smsc_id = $1))
+     where number = n.number and sent_at > now() - make_interval(hours => $12)
+       and case source_addr when '' then smsc_id = $1 when n.destination then true
+           else service_address(source_addr) = n.address end
      order by id desc limit 1)
     union all
     (select u.id, u.account_id, u.client_ref
      from attempt a join smsc s on s.id = a.smsc_id join message u on u.id = a.message_id
+         join account c on c.id = u.account_id
      where a.smsc_id = $1 and a.number = n.number and a.smsc_key is null and a.state = 0
-       and a.submitted_at > now() - make_interval(hours => $11)
-       and ltrim(s.source_addr, '+') in (ltrim(n.destination, '+'), '')
+       and a.submitted_at > now() - make_interval(hours => $12)
+       and service_address(coalesce(nullif(c.source_addr, ''), s.source_addr)) in (n.address, '')
      order by u.id desc limit 1)
     order by id desc limit 1
-) m on true
-returning id
+) m on true left join lateral (
+    select account_id from reply_owner
+    where m.id is null and address = n.address and keyword in (n.keyword, '')
+    order by keyword desc limit 1
+) o on true
+returning id, account_id
 """
 
 
-async def store(db: Db, smsc_id: int, replies: Sequence[NewReply]) -> list[int]:
-    """Put replies into the inbox of whoever they answer; returns the ids of those that were not there yet."""
+async def store(db: Db, smsc_id: int, replies: Sequence[NewReply]) -> list[Stored]:
+    """Put replies into the inbox of whoever they answer; returns those that were not there yet."""
     rows = await db.fetch(
         _STORE, smsc_id, *map(list, zip(*replies, strict=True)), ANSWERS_HOURS, _REPEAT_MINUTES, _UNANSWERED_S
     )
-    return [row["id"] for row in rows]
+    return [Stored(*row) for row in rows]
 
 
-class NewPart(NamedTuple):
+class PartKey(NamedTuple):
+    """What the parts of one long reply have in common, within a connection."""
+
+    source: str
+    destination: str
+    reference: int
+    total: int
+
+
+class PartRow(NamedTuple):
     source: str
     destination: str
     reference: int
@@ -87,45 +112,61 @@ class NewPart(NamedTuple):
     sequence: int
     data_coding: int
     octets: bytes
+    locking: int
+    single: int
     session_id: int
+    joined: bool  # its reply is in the inbox
+    again: bool  # and it came once more
+
+    @property
+    def key(self) -> PartKey:
+        return PartKey(*self[:4])
 
 
-async def keep_parts(db: Db, smsc_id: int, parts: Sequence[NewPart]) -> None:
-    """A part that is there already stays as it is: its operator got no answer to it. But where its reply is in the
-    inbox already and it says something else, it begins a new one: references come back."""
+async def parts_of(db: Db, smsc_id: int, keys: Sequence[PartKey]) -> list[PartRow]:
+    rows = await db.fetch(
+        f"select {', '.join('p.' + name for name in PartRow._fields)}"
+        " from unnest($2::text[], $3::text[], $4::int[], $5::smallint[]) k(source, destination, reference, total)"
+        " cross join lateral (select * from reply_part where smsc_id = $1 and source = k.source"  # an index look-up each
+        "  and destination = k.destination and reference = k.reference and total = k.total offset 0) p",
+        smsc_id, *map(list, zip(*keys, strict=True)),
+    )  # fmt: skip
+    return [PartRow(*row) for row in rows]
+
+
+async def keep_parts(db: Db, smsc_id: int, parts: Sequence[PartRow]) -> None:
+    """New ones, and those of which something has changed."""
     await db.execute(
-        "insert into reply_part as p"
-        "  (smsc_id, source, destination, reference, total, sequence, data_coding, octets, session_id)"
-        " select distinct on (t.source, t.destination, t.reference, t.total, t.sequence) $1, t.*"
-        " from unnest($2::text[], $3::text[], $4::int[], $5::smallint[], $6::smallint[], $7::smallint[],"
-        "  $8::bytea[], $9::bigint[]) t(source, destination, reference, total, sequence, data_coding, octets, session_id)"
+        f"insert into reply_part as p (smsc_id, {', '.join(PartRow._fields)})"
+        " select $1, * from unnest($2::text[], $3::text[], $4::int[], $5::smallint[], $6::smallint[], $7::smallint[],"
+        "  $8::bytea[], $9::smallint[], $10::smallint[], $11::bigint[], $12::boolean[], $13::boolean[])"
         " on conflict (smsc_id, source, destination, reference, total, sequence) do update"
-        " set data_coding = excluded.data_coding, octets = excluded.octets, session_id = excluded.session_id,"
-        "  received_at = now(), joined = false"
-        " where p.joined and (p.data_coding, p.octets) <> (excluded.data_coding, excluded.octets)",
+        " set data_coding = excluded.data_coding, octets = excluded.octets, locking = excluded.locking,"
+        "  single = excluded.single, session_id = excluded.session_id, joined = excluded.joined, again = excluded.again,"
+        "  received_at = case when excluded.again then p.received_at else now() end",
         smsc_id, *map(list, zip(*parts, strict=True)),
     )  # fmt: skip
 
 
-async def parts_of(
-    db: Db, smsc_id: int, source: str, destination: str, reference: int, total: int
-) -> list[asyncpg.Record]:
-    """sequence, data_coding, octets; of parts that are in no reply yet."""
-    return await db.fetch(
-        "select sequence, data_coding, octets from reply_part where smsc_id = $1 and source = $2 and destination = $3"
-        " and reference = $4 and total = $5 and not joined order by sequence",
-        smsc_id, source, destination, reference, total,
-    )  # fmt: skip
-
-
-async def mark_joined(
-    db: Db, smsc_id: int, source: str, destination: str, reference: int, total: int
-) -> None:
+async def drop_parts(db: Db, smsc_id: int, parts: Sequence[PartRow]) -> None:
+    """Those of an earlier reply whose reference another one has now."""
     await db.execute(
-        "update reply_part set joined = true, received_at = now() where smsc_id = $1 and source = $2"
-        " and destination = $3 and reference = $4 and total = $5 and not joined",
-        smsc_id, source, destination, reference, total,
+        "delete from reply_part where ctid = any(array(select p.ctid"
+        " from unnest($2::text[], $3::text[], $4::int[], $5::smallint[], $6::smallint[])"
+        "  k(source, destination, reference, total, sequence)"
+        " cross join lateral (select ctid from reply_part where smsc_id = $1 and source = k.source"
+        "  and destination = k.destination and reference = k.reference and total = k.total"
+        "  and sequence = k.sequence offset 0) p))",
+        smsc_id, *map(list, zip(*(part[:5] for part in parts), strict=True)),
     )  # fmt: skip
+
+
+async def parts_waiting(db: Db) -> dict[int, int]:
+    """How many parts wait for others, by connection."""
+    rows = await db.fetch(
+        "select smsc_id, count(*) as parts from reply_part where not joined group by smsc_id"
+    )
+    return {row["smsc_id"]: row["parts"] for row in rows}
 
 
 async def overdue_connections(db: Db, wait_s: float) -> list[int]:
@@ -138,15 +179,15 @@ async def overdue_connections(db: Db, wait_s: float) -> list[int]:
     return [row["smsc_id"] for row in rows]
 
 
-async def overdue_parts(db: Db, smsc_id: int, wait_s: float, limit: int) -> list[asyncpg.Record]:
-    """Long replies of which a part has waited so long: source, destination, reference, total, session_id."""
-    return await db.fetch(
-        "select source, destination, reference, total, max(session_id) as session_id from reply_part"
-        " where smsc_id = $1 and (source, destination, reference, total) in (select source, destination, reference, total"
-        "  from reply_part where smsc_id = $1 and received_at < now() - make_interval(secs => $2) and not joined limit $3)"
-        " and not joined group by 1, 2, 3, 4",
+async def overdue_parts(db: Db, smsc_id: int, wait_s: float, limit: int) -> list[PartKey]:
+    """Long replies of which a part has waited so long; of `limit` parts."""
+    rows = await db.fetch(
+        "select distinct source, destination, reference, total from ("
+        " select * from reply_part where smsc_id = $1 and received_at < now() - make_interval(secs => $2) and not joined"
+        " order by received_at limit $3) waiting",
         smsc_id, wait_s, limit,
     )  # fmt: skip
+    return [PartKey(*row) for row in rows]
 
 
 async def forget_joined(db: Db, wait_s: float) -> None:
