@@ -240,6 +240,37 @@ async def test_a_reply_whose_reference_is_taken_before_it_was_whole_is_delivered
     assert [body for _, _, body, _ in await desk.inbox()] == ["um, tres", "quatro, cinco, seis"]
 
 
+async def test_a_reply_may_share_a_part_with_the_one_that_had_its_reference_before(desk):
+    def part(n, text):
+        return said(bytes((5, 0, 3, 9, 2, n)) + text, esm_class=0x40)
+
+    await desk.reply(part(1, b"nao, "), part(2, b"obrigado"))
+    assert await desk.reply(part(2, b"obrigado")) == []
+    await desk.reply(part(1, b"sim, "))
+    assert [body for _, _, body, _ in await desk.inbox()] == ["nao, obrigado", "sim, obrigado"]
+    assert await desk.db.fetchval("select count(*) from reply_part where joined and not again") == 2
+
+
+async def test_a_part_that_comes_too_late_is_delivered_by_itself(desk):
+    def part(n, text):
+        return said(bytes((5, 0, 3, 9, 2, n)) + text, esm_class=0x40)
+
+    async def ignore(tx, ids):
+        pass
+
+    async def sweep_later():
+        await desk.db.execute(
+            "update reply_part set received_at = now() - interval '11 minutes' where not joined"
+        )
+        return await desk.replies.sweep(desk.db, ignore)
+
+    await desk.reply(part(1, b"um, "))
+    assert len(await sweep_later()) == 1
+    assert await desk.reply(part(2, b"dois")) == []
+    assert len(await sweep_later()) == 1
+    assert [body for _, _, body, _ in await desk.inbox()] == ["um, ", "dois"]
+
+
 async def test_two_handsets_may_use_one_reference_at_a_time(desk):
     def part(n, text, source):
         return said(bytes((5, 0, 3, 9, 2, n)) + text, esm_class=0x40, source=source)
