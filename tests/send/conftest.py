@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -55,6 +56,14 @@ class Peer(asyncio.Protocol):
     def flush(self) -> None:
         self.transport.write(self.session.outgoing())
 
+    def answer(self, sequence_number: int, message_id: bytes = b"", status: int = 0) -> None:
+        self.session.respond(sequence_number, SubmitSmResp(message_id=message_id), status)
+        self.flush()
+
+    def deliver(self, body: DeliverSm) -> None:
+        self.session.request(body, 0.0, body)
+        self.flush()
+
     def _on(self, event: Event) -> None:
         operator = self._operator
         match event:
@@ -64,31 +73,38 @@ class Peer(asyncio.Protocol):
                 self.session.respond(event.sequence_number, event.body.response(), status)
                 operator.binds.append(event.body)
                 operator.peer = self
+                self.command = event.body.command
+                if status == 0:
+                    operator.standing.append(self)
             case Requested() if isinstance(event.body, SubmitSm):
-                operator.submits.put_nowait((event.body, event.sequence_number))
+                operator.submits.put_nowait((event.body, event.sequence_number, self))
             case _:
                 operator.others.append(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._operator.lost += 1
+        if self in self._operator.standing:
+            self._operator.standing.remove(self)
 
 
 class Operator:
     """Takes submits and answers when it is told to."""
 
     def __init__(self) -> None:
-        self.submits: asyncio.Queue[tuple[SubmitSm, int]] = asyncio.Queue()
+        self.submits: asyncio.Queue[tuple[SubmitSm, int, Peer]] = asyncio.Queue()
         self.others: list[Event] = []
         self.binds: list[Any] = []
         self.bind_statuses: list[int] = []
         self.lost = 0
-        self.peer: Peer | None = None
+        self.standing: list[Peer] = []  # bound, in that order
+        self.peer: Peer | None = None  # that was bound last
+        self.tls: ssl.SSLContext | None = None
         self.port = 0
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Peer(self), "127.0.0.1", self.port)
+        self._server = await loop.create_server(lambda: Peer(self), "127.0.0.1", self.port, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def stop(self) -> None:
@@ -97,28 +113,41 @@ class Operator:
         self.drop()
 
     def drop(self) -> None:
-        """The connection breaks."""
-        if self.peer is not None:
-            self.peer.transport.abort()
+        """The connections break."""
+        for peer in [*self.standing, *([self.peer] if self.peer else [])]:
+            peer.transport.abort()
 
     async def submit(self) -> tuple[SubmitSm, int]:
         """The next submit that comes in."""
+        return (await self.submit_and_peer())[:2]
+
+    async def submit_and_peer(self) -> tuple[SubmitSm, int, Peer]:
+        """The same, with the session that it came on."""
         async with asyncio.timeout(_WAIT_S):
             return await self.submits.get()
 
     def answer(self, sequence_number: int, message_id: bytes = b"", status: int = 0) -> None:
         assert self.peer is not None
-        self.peer.session.respond(sequence_number, SubmitSmResp(message_id=message_id), status)
-        self.peer.flush()
+        self.peer.answer(sequence_number, message_id, status)
 
     def deliver(self, body: DeliverSm) -> None:
         assert self.peer is not None
-        self.peer.session.request(body, 0.0, body)
-        self.peer.flush()
+        self.peer.deliver(body)
 
-    def receipt(self, message_id: str, number: int, stat: str = "DELIVRD") -> None:
+    def receipt(self, message_id: str, number: int, stat: str = "DELIVRD", *, to: Peer | None = None) -> None:
+        """to: another session than the one that was bound last."""
         text = f"id:{message_id} sub:001 dlvrd:001 submit date:2611221000 done date:2611221001 stat:{stat} err:000 text:"
-        self.deliver(DeliverSm(source_addr=b"%d" % number, esm_class=4, short_message=text.encode()))
+        body = DeliverSm(source_addr=b"%d" % number, esm_class=4, short_message=text.encode())
+        (to or self.peer).deliver(body)  # type: ignore[union-attr]
+
+    async def stand(self, count: int) -> list[Peer]:
+        """Once so many binds stand."""
+
+        async def bound() -> bool:
+            return len(self.standing) == count
+
+        await until(bound)
+        return list(self.standing)
 
     async def delivery_answers(self, count: int) -> list[int]:
         """The command_status of our answers to deliver_sm, once so many have come."""
@@ -217,8 +246,8 @@ class Office:
 
     def link_in_flight(self) -> bool:
         """Whether our side still waits for a response."""
-        assert self.link is not None and self.link.bind is not None
-        return self.link.bind.waits_for_responses
+        assert self.link is not None
+        return self.link.figures().in_flight > 0
 
     async def stop(self) -> None:
         if self.link is not None:

@@ -9,17 +9,21 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
 import structlog
 
 from pombo.errors import PomboError, Unavailable
+from pombo.send import tls
 from pombo.send.doors import Doors
+from pombo.send.flow import Flow
 from pombo.send.settlement import Incoming, Settlement
 from pombo.send.submit import Submitting
 from pombo.send.waiting import wait
 from pombo.send.wire import Wire
+from pombo.smpp import pdu
 from pombo.smpp.events import (
     Answered,
     BindRefused,
@@ -32,12 +36,11 @@ from pombo.smpp.events import (
     Unanswered,
 )
 from pombo.smpp.fields import EncodeError
-from pombo.smpp.pdu import BindTransceiver, DataSm, DeliverSm
+from pombo.smpp.pdu import DataSm, DeliverSm
 from pombo.smpp.session import Session
 from pombo.smpp.states import Role, State
 from pombo.smpp.status import Status, status_name
 from pombo.store import queue
-from pombo.store.smscs import Smsc
 
 log = structlog.get_logger()
 
@@ -53,17 +56,30 @@ class Bind:
     """One session of a link, from connecting to the last commit."""
 
     def __init__(
-        self, smsc: Smsc, doors: Doors, incoming: Incoming, work: asyncio.Event, stopping: asyncio.Event
+        self,
+        kind: type[pdu.Bind],
+        flow: Flow,
+        doors: Doors,
+        incoming: Incoming,
+        stopping: asyncio.Event,
+        stands: Callable[["Bind", bool], None],
     ) -> None:
+        """stands: told when the operator has taken the bind, and when it is no more."""
         self.bound_for_s: float | None = None  # None: it never was
-        self._smsc = smsc
+        self.submits = kind is not pdu.BindReceiver
+        self._kind = kind
+        self._flow = flow
+        self._smsc = smsc = flow.smsc  # what the session is made with
         self._doors = doors
         self._incoming = incoming
-        self._work = work
         self._stopping = stopping
+        self._stands = stands
         self._log = log.bind(smsc=smsc.name)
         self._loop = asyncio.get_running_loop()
-        self._session = Session(Role.ESME, now=self._loop.time(), window=smsc.window_size)
+        self._session = Session(
+            Role.ESME, now=self._loop.time(), window=smsc.window_size,
+            enquire_every_s=smsc.enquire_link_s, response_timeout_s=smsc.response_timeout_s,
+        )  # fmt: skip
         self._wire = Wire(self._session, self._on_events)
         self._bound: asyncio.Future[int | None] = (
             self._loop.create_future()
@@ -83,24 +99,32 @@ class Bind:
             self._session_id = await queue.begin_session(self._doors.db, self._smsc.id, self._doors.holder)
             self._doors.live_sessions.add(self._session_id)
             self._settlement = Settlement(
-                self._doors.db, self._smsc, self._session_id, self._incoming,
+                self._doors.db, self._flow, self._session_id, self._incoming,
                 holder=self._doors.holder, notify=self._doors.notify,
             )  # fmt: skip
             self._submitting = Submitting(
-                self._smsc, self._doors, self._session_id,
-                self._session, self._wire, self._settlement, self._work, self._room_changed,
+                self._flow, self._doors, self._session_id,
+                self._session, self._wire, self._settlement, self._room_changed,
             )  # fmt: skip
+            self._flow.sessions.append(self._submitting)
             status = await self._bind()
             if status == Status.ESME_ROK:
                 bound_at = self._loop.time()
-                await queue.note_bound(self._doors.db, self._session_id)
+                self._stands(self, True)
                 try:
+                    await queue.note_bound(self._doors.db, self._session_id)
                     await self._serve_bound()
                 finally:
+                    self._stands(self, False)
                     self.bound_for_s = self._loop.time() - bound_at
                 return None
             if status is not None:
-                self._log.error("bind_refused", status=status_name(status), host=self._smsc.host)
+                self._log.error(
+                    "bind_refused",
+                    status=status_name(status),
+                    host=self._smsc.host,
+                    command=self._kind.command,
+                )
             elif not self._stopping.is_set():
                 self._log.warning("bind_unanswered", reason=self._ending, host=self._smsc.host)
             return status
@@ -112,12 +136,19 @@ class Bind:
                 try:
                     await self._close_books()
                 finally:
+                    self._flow.sessions.remove(self._submitting)
                     self._doors.live_sessions.discard(self._session_id)
 
     async def _connect(self) -> None:
         """Raises OSError, or TimeoutError also when we are to stop: nobody need wait for a host that is silent."""
         connecting = asyncio.create_task(
-            self._loop.create_connection(lambda: self._wire, self._smsc.host, self._smsc.port)
+            self._loop.create_connection(
+                lambda: self._wire,
+                self._smsc.host,
+                self._smsc.port,
+                ssl=tls.context(self._smsc),
+                server_hostname=tls.server_name(self._smsc),
+            )
         )
         stopping = asyncio.create_task(self._stopping.wait())
         try:
@@ -134,7 +165,7 @@ class Bind:
         """The command_status of the answer; None when none came."""
         if self._wire.closed.is_set():  # taken and dropped at once: we are at the wrong door
             return None
-        body = BindTransceiver(
+        body = self._kind(
             system_id=self._smsc.system_id.encode("latin-1", "replace"),
             password=self._doors.unseal(self._smsc.password_sealed),
             system_type=self._smsc.system_type.encode("latin-1", "replace"),
@@ -153,7 +184,9 @@ class Bind:
         return self._bound.result() if self._bound.done() else None
 
     async def _serve_bound(self) -> None:
-        self._log.info("bound", session=self._session_id, window=self._smsc.window_size)
+        self._log.info(
+            "bound", session=self._session_id, command=self._kind.command, window=self._smsc.window_size
+        )
         submitting = asyncio.create_task(self._submitting.run())
         settling = asyncio.create_task(self._settle_loop())
         ended = asyncio.create_task(self._wire.closed.wait())
@@ -218,7 +251,7 @@ class Bind:
                 reason=self._ending,
                 uncertain=uncertain,
             )
-        self._work.set()
+        self._flow.work.set()
 
     # What the operator says
 
@@ -283,7 +316,7 @@ class Bind:
         async with self._settling:
             if not settlement.size:
                 return
-            answers = await settlement.commit(self._submitting.is_in_flight)
+            answers = await settlement.commit(self._submitting.is_in_flight_anywhere)
             for delivery, status in answers:
                 response = delivery.body.response
                 assert response is not None
@@ -291,7 +324,3 @@ class Bind:
             self._wire.flush()
             self._wire.resume_reading()
             self._room_changed.set()
-
-    @property
-    def waits_for_responses(self) -> bool:
-        return bool(self._submitting.in_flight)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 
 from pombo.send.doors import Doors
+from pombo.send.flow import LinkFigures, Tally, needs_new_sessions
 from pombo.send.link import Link
 from pombo.store.smscs import Smsc
 
@@ -13,12 +14,13 @@ class Links:
         self._doors = doors
         self._wanted: dict[int, Smsc] = {}
         self._links: dict[int, Link] = {}
+        self._tallies: dict[int, Tally] = {}
         self._changes: dict[int, asyncio.Task[None]] = {}  # at most one a connection
 
     def follow(self, smscs: Iterable[Smsc]) -> None:
-        """Start new connections, stop removed ones, start changed ones anew. One that takes long to drain holds up
-        no other."""
-        self._wanted = {smsc.id: smsc for smsc in smscs}
+        """Start new connections, stop removed and stopped ones, start changed ones anew where that is needed. One
+        that takes long to drain holds up no other."""
+        self._wanted = {smsc.id: smsc for smsc in smscs if smsc.wanted != "stopped"}
         for smsc_id in self._wanted.keys() | self._links.keys():
             if smsc_id not in self._changes and not self._is_as_wanted(smsc_id):
                 self._changes[smsc_id] = asyncio.create_task(self._change(smsc_id))
@@ -30,14 +32,26 @@ class Links:
                     await link.stop()
                     del self._links[smsc_id]
                 else:
-                    self._links[smsc_id] = Link(self._wanted[smsc_id], self._doors)
+                    tally = self._tallies.setdefault(smsc_id, Tally())
+                    self._links[smsc_id] = Link(self._wanted[smsc_id], self._doors, tally)
                     self._links[smsc_id].start()
         finally:
             del self._changes[smsc_id]
 
     def _is_as_wanted(self, smsc_id: int) -> bool:
-        link = self._links.get(smsc_id)
-        return self._wanted.get(smsc_id) == (link.smsc if link else None)
+        """Settings that need no new session apply at once."""
+        link, wanted = self._links.get(smsc_id), self._wanted.get(smsc_id)
+        if link is None or wanted is None:
+            return link is None and wanted is None
+        if needs_new_sessions(link.smsc, wanted):
+            return False
+        if link.smsc != wanted:
+            link.follow(wanted)
+        return True
+
+    def figures(self) -> list[LinkFigures]:
+        """Of each connection that this node serves."""
+        return [link.figures() for link in self._links.values()]
 
     def wake(self, smsc_ids: Iterable[int]) -> None:
         """Messages were queued for these connections."""

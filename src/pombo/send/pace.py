@@ -8,7 +8,10 @@ _UNLIMITED_PER_S: Final = 20_000.0  # a connection without a limit that has reco
 _BATCH_S: Final = (
     0.025  # allowance comes in batches of so much time: a claim for each single submit would cost too much
 )
-_BURST_S: Final = 0.075  # of unused allowance is kept at the most, so that a late look loses nothing
+_BURST_S: Final = 0.075  # of unused allowance is kept at the most
+_LATE_S: Final = (
+    0.25  # a look may come so late, while there is work, and loses nothing: a claim takes its time
+)
 
 
 class Pace:
@@ -21,8 +24,20 @@ class Pace:
         self._halved_at = float("-inf")
         self._seen_at = now
         self._tokens = 1.0
+        self._busy = False  # since the last look the allowance was waited for, or used
         self._sent_since = now
         self._sent = 0
+
+    def limit(self, rate_per_s: float, now: float) -> None:
+        """Another limit, as above. A pace that has slowed down recovers towards it."""
+        self.allowance(now)
+        slowed = self._rate is not None and self._rate != self._limit
+        self._limit = rate_per_s or None
+        if not slowed:
+            self._rate = self._limit
+        elif self._limit is not None and self._rate is not None:
+            self._rate = min(self._rate, self._limit)
+        self._tokens = min(self._tokens, 1.0)
 
     @property
     def rate_per_s(self) -> float | None:
@@ -33,9 +48,11 @@ class Pace:
         elapsed, self._seen_at = max(0.0, now - self._seen_at), now
         if self._rate is None:
             return None
-        self._tokens = min(self._tokens + elapsed * self._rate, 1.0 + self._rate * _BURST_S)
+        kept_s = _LATE_S if self._busy else _BURST_S
+        self._tokens = min(self._tokens + elapsed * self._rate, 1.0 + self._rate * kept_s)
         self._recover(elapsed)
-        return int(self._tokens) if self._tokens >= self._batch() else 0
+        self._busy = self._tokens < self._batch()
+        return 0 if self._busy else int(self._tokens)
 
     def delay_s(self) -> float:
         """Until `allowance` is more than 0 again."""
@@ -45,6 +62,7 @@ class Pace:
         """So many were submitted."""
         if self._rate is not None:
             self._tokens -= count
+            self._busy = True
         if now - self._sent_since > 2.0:
             self._sent_since, self._sent = now, 0
         self._sent += count

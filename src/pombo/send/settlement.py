@@ -9,6 +9,7 @@ import structlog
 
 from pombo.errors import Unavailable
 from pombo.message import AttemptState, State
+from pombo.send.flow import Flow
 from pombo.send.outgoing import Outgoing
 from pombo.smpp.pdu import DataSm, DeliverSm
 from pombo.smpp.status import Status
@@ -16,7 +17,6 @@ from pombo.store import outbox, queue
 from pombo.store.callbacks import Job
 from pombo.store.database import LOST, Connection, Database
 from pombo.store.queue import Attempt, Retry
-from pombo.store.smscs import Smsc
 
 log = structlog.get_logger()
 
@@ -84,7 +84,7 @@ class Settlement:
     def __init__(
         self,
         db: Database,
-        smsc: Smsc,
+        flow: Flow,
         session_id: int,
         incoming: Incoming,
         *,
@@ -93,7 +93,7 @@ class Settlement:
     ) -> None:
         """notify: given the callbacks of a commit, after it."""
         self._db = db
-        self._smsc = smsc
+        self._flow = flow
         self._session_id = session_id
         self._incoming = incoming
         self._holder = holder
@@ -130,6 +130,10 @@ class Settlement:
         ids = {attempt.message_id for batch in both for attempt in batch.attempts}
         return ids | {outgoing.claimed.message_id for batch in both for outgoing in batch.finished}
 
+    def holds(self, number: int) -> bool:
+        """Whether the outcome of a submit to this handset is not committed yet."""
+        return any(a.number == number for batch in (self._gathered, self._committing) for a in batch.attempts)
+
     @property
     def size(self) -> int:
         return self._gathered.size
@@ -157,7 +161,7 @@ class Settlement:
             Exception
         ) as error:  # a value the database refuses, or a fault of ours: it must not cost the others
             log.exception(
-                "settlement_refused", smsc=self._smsc.name, items=batch.size, error=type(error).__name__
+                "settlement_refused", smsc=self._flow.smsc.name, items=batch.size, error=type(error).__name__
             )
             return await self._write_singly(batch.singly(), unsettled)
         finally:
@@ -178,7 +182,9 @@ class Settlement:
                     self._keep(again)
                 raise Unavailable("the settlement was not committed") from None
             except Exception as error:
-                log.exception("settlement_item_refused", smsc=self._smsc.name, error=type(error).__name__)
+                log.exception(
+                    "settlement_item_refused", smsc=self._flow.smsc.name, error=type(error).__name__
+                )
                 status = int(Status.ESME_RX_T_APPN)
             answers += [(delivery, status) for delivery in piece.deliveries]
         return answers
@@ -187,7 +193,7 @@ class Settlement:
         self._gathered = batch.join(self._gathered)
 
     async def _write(self, batch: _Batch, in_flight: Callable[[int], bool]) -> None:
-        async with self._db.transaction(queue.lock_of(self._smsc.id)) as tx:
+        async with self._db.transaction(queue.lock_of(self._flow.smsc.id)) as tx:
             final = await self._write_results(tx, batch)
             replies: list[int] = []
             if batch.deliveries:
@@ -206,7 +212,7 @@ class Settlement:
         # A response may come late in the very batch that gave its attempt up: the last word on an attempt counts.
         attempts = list({(a.message_id, a.part, a.n): a for a in [*batch.attempts, *batch.late]}.values())
         await queue.commit_results(
-            tx, self._smsc.id, self._session_id, self._smsc.source_addr, attempts, done
+            tx, self._flow.smsc.id, self._session_id, self._flow.smsc.source_addr, attempts, done
         )
         parts = [(a.message_id, 1 << (a.part - 1)) for a in attempts if a.state == 1 and a.part_of_many]
         parts += [
@@ -237,7 +243,7 @@ class Settlement:
                 endings.append((message_id, int(State.EXPIRED), "EXPIRED"))
             elif outgoing.error is not None:
                 endings.append((message_id, int(State.REJECTED), outgoing.error_name))
-            elif outgoing.uncertain and self._smsc.uncertain_policy == "hold":
+            elif outgoing.uncertain and self._flow.smsc.uncertain_policy == "hold":
                 held.append((message_id, outgoing.claimed.claim))
             elif outgoing.uncertain or outgoing.retry_delay_s is not None:
                 delay_s = outgoing.retry_delay_s or 0.0

@@ -4,6 +4,7 @@ A claim commits its rows as being written before any octet goes out, and takes n
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from datetime import UTC, datetime
 
@@ -12,8 +13,8 @@ import structlog
 from pombo.errors import Unavailable
 from pombo.message import AttemptState
 from pombo.send.doors import Doors
+from pombo.send.flow import Flow
 from pombo.send.outgoing import Outgoing, Part
-from pombo.send.pace import Pace
 from pombo.send.settlement import Settlement
 from pombo.send.verdict import THROTTLING
 from pombo.send.waiting import wait
@@ -24,7 +25,6 @@ from pombo.smpp.session import Session
 from pombo.smpp.states import State
 from pombo.smpp.status import Status
 from pombo.store import queue
-from pombo.store.smscs import Smsc
 
 log = structlog.get_logger()
 
@@ -37,70 +37,97 @@ class Submitting:
 
     def __init__(
         self,
-        smsc: Smsc,
+        flow: Flow,
         doors: Doors,
         session_id: int,
         session: Session,
         wire: Wire,
         settlement: Settlement,
-        work: asyncio.Event,
         room_changed: asyncio.Event,
     ) -> None:
-        """work: set when messages were queued for this connection.
-        room_changed: set when the window may have places again."""
+        """room_changed: set when the window may have places again."""
         self.in_flight: set[Part] = set()
         self.uncertain = 0  # messages with a submit that was never answered
-        self._smsc = smsc
+        self._flow = flow
+        self._window_size = flow.smsc.window_size  # this session's, whatever is configured now
         self._doors = doors
         self._session_id = session_id
         self._session = session
         self._wire = wire
         self._settlement = settlement
-        self._work = work
         self._room_changed = room_changed
-        self._log = log.bind(smsc=smsc.name)
+        self._log = log.bind(smsc=flow.smsc.name)
         self._loop = asyncio.get_running_loop()
-        self._pace = Pace(smsc.rate_per_s, self._loop.time())
         self._unwritten: deque[tuple[Part, SubmitSm]] = deque()
         self._claim_in_doubt = False
-        self._over = False
+        self._ended = asyncio.Event()
 
     def end(self) -> None:
         """`run` returns soon: claim no more."""
-        self._over = True
-        self._work.set()
+        self._ended.set()
         self._room_changed.set()
+        self._flow.work.set()  # it wakes this one, and what it leaves another claims
 
     def is_in_flight(self, number: int) -> bool:
         """Whether a submit to this handset has no response yet."""
         return any(part.message.claimed.number == number for part in self.in_flight)
 
+    def is_open(self, number: int) -> bool:
+        """Whether the outcome of a submit to this handset is not known, or not committed."""
+        return self.is_in_flight(number) or self._settlement.holds(number)
+
+    def is_in_flight_anywhere(self, number: int) -> bool:
+        """The same, with what is open on the other sessions: a receipt comes on any of them."""
+        return self.is_in_flight(number) or self._flow.is_open(number, self)
+
     async def run(self) -> None:
-        while not self._over:
+        if self._session.state is State.BOUND_RX:  # it may not submit
+            await self._ended.wait()
+        while not self._ended.is_set():
             self._write_waiting()
-            room = self._room()
-            allowance = self._pace.allowance(self._loop.time())
-            if allowance is not None and allowance < 1:
-                await asyncio.sleep(self._pace.delay_s())
-                continue
-            if self._unwritten or room < 1:
+            if self._unwritten or self._room() < 1:
                 await wait(self._room_changed, _POLL_S)
                 continue
-            if room < self._smsc.window_size // 4:
+            if self._room() < self._window_size // 4:
                 # Claims cost a commit each: let a few places come together, but not wait for a silent operator.
                 await wait(self._room_changed, _GATHER_S)
-                room = self._room()
-            self._work.clear()
-            wanted = max(1, room if allowance is None else min(room, allowance))
-            claimed = await self._claim(wanted)
-            for message in claimed:
-                self._prepare(Outgoing(message))
-            self._write_waiting()
-            if not (claimed and claimed[0].more) and sum(message.parts for message in claimed) < wanted:
-                await wait(self._work, _POLL_S)
+            if not self._flow.work.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_POLL_S):
+                        await self._flow.work.wait()
+            async with self._flow.turn:
+                pause_s = await self._take_turn()
+            if pause_s:
+                await wait(self._room_changed, min(pause_s, _POLL_S))
 
-    async def _claim(self, wanted: int) -> list[queue.Claimed]:
-        """Messages for so many parts. A claim whose answer is lost may have been committed: it is taken back first."""
+    async def _take_turn(self) -> float:
+        """Claim what the window has room for and the pace allows, and write it; returns how long to wait then."""
+        flow, now = self._flow, self._loop.time()
+        room = self._room()
+        if self._ended.is_set() or room < 1:
+            return 0.0
+        if not flow.work.is_set() and now - flow.claimed_at < _POLL_S / 2:  # another one has just looked
+            return 0.0
+        allowance = flow.pace.allowance(now)
+        if allowance == 0:
+            return flow.pace.delay_s()
+        wanted = room if allowance is None else min(room, allowance)
+        flow.work.clear()
+        flow.claimed_at = now
+        claimed = await self._claim(wanted)
+        if claimed is None:
+            flow.work.set()
+            return _POLL_S
+        for message in claimed:
+            self._prepare(Outgoing(message))
+        self._write_waiting()
+        if (claimed and claimed[0].more) or sum(message.parts for message in claimed) >= wanted:
+            flow.work.set()
+        return 0.0
+
+    async def _claim(self, wanted: int) -> list[queue.Claimed] | None:
+        """Messages for so many parts; None while the database is away. A claim whose answer is lost may have been
+        committed: it is taken back first."""
         try:
             if self._claim_in_doubt:
                 known = {part.message.claimed.message_id for part in self.in_flight}
@@ -110,12 +137,11 @@ class Submitting:
                 )
                 self._claim_in_doubt = False
             self._claim_in_doubt = True
-            claimed = await queue.claim(self._doors.db, self._smsc.id, self._session_id, wanted)
+            claimed = await queue.claim(self._doors.db, self._flow.smsc.id, self._session_id, wanted)
             self._claim_in_doubt = False
             return claimed
         except Unavailable:
-            await asyncio.sleep(_POLL_S)
-            return []
+            return None
 
     def _prepare(self, outgoing: Outgoing) -> None:
         if outgoing.claimed.expired:
@@ -123,7 +149,7 @@ class Submitting:
             self._settlement.outcome(None, outgoing)
             return
         try:
-            submits = outgoing.submits(self._smsc)
+            submits = outgoing.submits(self._flow.smsc)
         except Exception:  # a fault of ours: it must not stop the messages behind it
             self._log.exception("message_cannot_be_submitted", message_id=outgoing.claimed.message_id)
             outgoing.error = Status.ESME_RINVMSGLEN
@@ -155,7 +181,8 @@ class Submitting:
             self.in_flight.add(part)
             written += 1
         if written:
-            self._pace.took(written, now)
+            self._flow.pace.took(written, now)
+            self._flow.tally.submitted += written
             self._wire.flush()
 
     def give_back(self) -> None:
@@ -170,7 +197,7 @@ class Submitting:
     def _room(self) -> int:
         """Places for submits: in flight and answered but not committed are never more than two windows."""
         uncommitted = self._settlement.uncommitted
-        return min(self._session.room, 2 * self._smsc.window_size - self._session.in_flight - uncommitted)
+        return min(self._session.room, 2 * self._window_size - self._session.in_flight - uncommitted)
 
     # What the operator says
 
@@ -178,7 +205,8 @@ class Submitting:
         self.in_flight.discard(part)
         raw_id, key = self._id(body)
         if status in THROTTLING:
-            self._pace.throttled(self._loop.time())
+            self._flow.pace.throttled(self._loop.time())
+            self._flow.tally.throttled += 1
         self._settlement.outcome(part.message.answered(part, status, raw_id, key), part.message)
 
     def unanswered(self, part: Part) -> None:

@@ -1,0 +1,70 @@
+"""What the binds of one connection share: its settings, its pace, the wake-up, whose turn it is to claim."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from pombo.send.pace import Pace
+from pombo.store.smscs import Smsc
+
+if TYPE_CHECKING:
+    from pombo.send.submit import Submitting
+
+# Settings that a session is made with: where they change, it is made anew. All others apply to the next submit. The
+# long-message mode is among them since what a broken session leaves open is judged by it (queue.end_sessions).
+_OF_THE_SESSION = (
+    "name", "host", "port", "system_id", "password_sealed", "system_type", "window_size", "bind_mode", "binds",
+    "tls", "tls_ca", "tls_name", "long_mode", "response_timeout_s", "enquire_link_s",
+)  # fmt: skip
+
+
+@dataclass
+class Tally:
+    """Totals of one connection since this process began."""
+
+    submitted: int = 0
+    throttled: int = 0
+
+
+class LinkFigures(NamedTuple):
+    """One connection at this moment."""
+
+    smsc_id: int
+    name: str
+    bound: int  # binds that stand
+    binds: int  # that there should be
+    in_flight: int
+    window: int  # of all binds together that can submit now
+    rate_per_s: float | None  # None: no limit
+    submitted: int  # totals since the process began
+    throttled: int
+
+
+class Flow:
+    """
+    work: set while messages may be due. Whoever has room takes its turn, clears it, claims, and sets it again if
+    anything may be left: so one wake-up costs one claim, however many binds there are.
+    """
+
+    def __init__(self, smsc: Smsc, tally: Tally, now: float) -> None:
+        self.smsc = smsc
+        self.tally = tally
+        self.pace = Pace(smsc.rate_per_s, now)
+        self.work = asyncio.Event()
+        self.turn = asyncio.Lock()
+        self.claimed_at = float("-inf")  # monotonic
+        self.sessions: list[Submitting] = []  # whose books are open
+
+    def follow(self, smsc: Smsc, now: float) -> None:
+        """smsc: with settings that need no new session."""
+        if smsc.rate_per_s != self.smsc.rate_per_s:
+            self.pace.limit(smsc.rate_per_s, now)
+        self.smsc = smsc
+
+    def is_open(self, number: int, but: "Submitting") -> bool:
+        """Whether the outcome of a submit to this handset, on another session than this one, is not committed yet."""
+        return any(other.is_open(number) for other in self.sessions if other is not but)
+
+
+def needs_new_sessions(old: Smsc, new: Smsc) -> bool:
+    return any(getattr(old, field) != getattr(new, field) for field in _OF_THE_SESSION)
