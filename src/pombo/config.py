@@ -55,6 +55,10 @@ class Config:
     callback_in_flight_max: int = _setting(
         32, "Callbacks in flight to one endpoint while it answers well.", 1, 1000
     )
+    metrics_allow: tuple[Network, ...] = _setting(
+        (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")),
+        "Networks that may read `/metrics`, separated by commas.",
+    )
     simulator_port: int = _setting(
         0, "Port of the simulated operator under `serve`; 0 leaves it off.", 0, 65535
     )

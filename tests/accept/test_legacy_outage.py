@@ -100,7 +100,7 @@ async def test_a_full_intake_refuses_and_forgets_nothing_that_waits(
             under_way = asyncio.create_task(full.send_one("0"))
             await _waits_for_lock(full.db)
             waiting = [asyncio.create_task(full.send_many([message(str(n))] * 5)) for n in range(2)]
-            while full.intake._waiting_messages < 10:
+            while full.intake.figures.waiting < 10:
                 await asyncio.sleep(0)
             refused = await full.send_many([message("too many", id="x")])
             assert (refused.status, refused.told) == (503, ["Servico indisponivel"])
@@ -183,7 +183,7 @@ async def test_a_value_that_the_database_will_not_have_harms_only_its_own_reques
             gateway.send_many([message("bad", id="x"), message("bad too")], "the token of dear")
         )
         good += [asyncio.create_task(gateway.send_many([message(f"good {n}")])) for n in range(7, 9)]
-        while gateway.intake._waiting_messages < 11:
+        while gateway.intake.figures.waiting < 11:
             await asyncio.sleep(0)
     assert {(await task).status for task in [under_way, *good]} == {200}
     assert ((await bad).status, (await bad).told) == (503, ["Servico indisponivel"] * 2)
@@ -197,7 +197,7 @@ async def test_a_request_is_never_split_over_two_commits(gateway: Gateway, datab
         under_way = asyncio.create_task(gateway.send_one("first"))
         await _waits_for_lock(gateway.db)
         batches = [asyncio.create_task(gateway.send_many([message(str(n))] * 999)) for n in range(7)]
-        while gateway.intake._waiting_messages < 7 * 999:
+        while gateway.intake.figures.waiting < 7 * 999:
             await asyncio.sleep(0)
     await asyncio.gather(under_way, *batches)
     commits = await gateway.db.fetch(
@@ -237,7 +237,7 @@ async def test_a_stopping_intake_commits_what_waits_and_takes_no_more(
         waiting = [asyncio.create_task(gateway.send_one("first"))]
         await _waits_for_lock(gateway.db)
         waiting += [asyncio.create_task(gateway.send_one(str(n))) for n in range(2)]
-        while gateway.intake._waiting_messages < 2:
+        while gateway.intake.figures.waiting < 2:
             await asyncio.sleep(0)
         stopping = asyncio.create_task(gateway.intake.stop())
         await asyncio.sleep(0)

@@ -7,13 +7,14 @@ from typing import TypeVar
 from pombo.account.account import Account
 from pombo.account.secret import Secrets
 from pombo.store import accounts
-from pombo.store.database import Database
+from pombo.store.database import Database, in_time
 
 _T = TypeVar("_T")
 
 _MOST_KNOWN = 10_000
 _MOST_UNKNOWN = 1_000  # apart from the known ones: who guesses tokens pushes none of those out
 _MOST_CHARACTERS = 512
+_QUERY_S = 5.0
 _TTL_S = 10.0  # the net under NOTIFY, which calls `forget` at once
 
 
@@ -52,7 +53,7 @@ class Authenticator:
 
     async def _ask(self, hmacs: list[bytes], until: float) -> dict[bytes, Account]:
         generation = self._generation
-        rows = await accounts.accounts_of_tokens(self._db, hmacs)
+        rows = await in_time(accounts.accounts_of_tokens(self._db, hmacs), _QUERY_S)
         answers = {bytes(row["hmac"]): Account.of(row) for row in rows}
         if generation == self._generation:  # else a change was announced while we asked
             for hmac in hmacs:

@@ -15,9 +15,10 @@ import structlog
 
 from pombo.account.account import Account
 from pombo.errors import Refusal, Unavailable
+from pombo.figures import Histogram
 from pombo.route.routes import Route
 from pombo.store import intake as rows
-from pombo.store.database import LOST, Database
+from pombo.store.database import LOST, Database, in_time
 from pombo.store.ids import EPOCH_MS, Ids
 from pombo.text.outgoing import Outgoing
 
@@ -86,6 +87,15 @@ class _Request:
         self.until = until  # by the loop's clock
 
 
+class IntakeFigures:
+    """Since the process started."""
+
+    def __init__(self) -> None:
+        self.accepted = 0  # messages committed; a retry that is answered as before is not counted again
+        self.commit_s = Histogram()  # of flushes that were committed
+        self.waiting = 0  # messages that wait for a flush
+
+
 class Intake:
     """Give `submit` a request's submissions; when it returns, each is stored or carries its refusal."""
 
@@ -105,11 +115,10 @@ class Intake:
         self._limit_messages = limit_messages
         self._commit_timeout_s = commit_timeout_s
         self._waiting: list[_Request] = []
-        self._waiting_messages = 0
+        self.figures = IntakeFigures()
         self._more = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
-        self._abandoned: set[asyncio.Task[None]] = set()
         self._poor: set[int] = set()  # accounts whose credits ended: the quick way would fail once more
         self._reference_offset = random.randrange(4096)  # noqa: S311 - not a secret; keeps two nodes apart
         self._reference = 0
@@ -131,12 +140,12 @@ class Intake:
         """
         if self._closing:
             raise Unavailable("stopping")
-        if self._waiting and self._waiting_messages + len(submissions) > self._limit_messages:
+        if self._waiting and self.figures.waiting + len(submissions) > self._limit_messages:
             raise Unavailable("the intake is full")
         loop = asyncio.get_running_loop()
         request = _Request(submissions, loop.create_future(), loop.time() + self._commit_timeout_s)
         self._waiting.append(request)
-        self._waiting_messages += len(submissions)
+        self.figures.waiting += len(submissions)
         self._more.set()
         await request.done
 
@@ -165,12 +174,15 @@ class Intake:
             count += 1
             messages += len(request.submissions)
         taken, self._waiting = self._waiting[:count], self._waiting[count:]
-        self._waiting_messages -= messages
+        self.figures.waiting -= messages
         return taken
 
     async def _flush(self, requests: list[_Request]) -> None:
+        begun = time.perf_counter()
         try:
-            await self._in_time([s for request in requests for s in request.submissions])
+            await in_time(
+                self._store([s for request in requests for s in request.submissions]), self._commit_timeout_s
+            )
         except (Unavailable, *LOST) as error:
             log.warning("intake_unavailable", requests=len(requests), error=type(error).__name__)
             _settle(requests, Unavailable("the commit was not confirmed"))
@@ -192,23 +204,8 @@ class Intake:
             log.exception("intake_failed", error=type(error).__name__)
             _settle(requests, Unavailable("fault in the intake"))
         else:
+            self.figures.commit_s.add(time.perf_counter() - begun)
             _settle(requests, None)
-
-    async def _in_time(self, submissions: list[Submission]) -> None:
-        """`_store`, or TimeoutError. Does not wait for the driver to cancel the statement: a frozen server never says."""
-        storing = asyncio.ensure_future(self._store(submissions))
-        done, _ = await asyncio.wait({storing}, timeout=self._commit_timeout_s)
-        if not done:
-            storing.cancel()
-            self._abandoned.add(storing)
-            storing.add_done_callback(self._ended)
-            raise TimeoutError
-        storing.result()
-
-    def _ended(self, abandoned: "asyncio.Task[None]") -> None:
-        self._abandoned.discard(abandoned)
-        if not abandoned.cancelled():
-            abandoned.exception()
 
     async def _store(self, submissions: list[Submission]) -> None:
         fresh = [s for s in submissions if s.refusal is None]
@@ -274,6 +271,7 @@ class Intake:
         self._accepted(fresh, new)
 
     def _accepted(self, submissions: list[Submission], new: rows.NewMessages) -> None:
+        self.figures.accepted += len(submissions)
         for submission in submissions:
             submission.accepted_at = new.accepted_at
         if submissions:

@@ -5,6 +5,8 @@ The contract stands in docs/legacy-api.md. Handlers read octets, judge, hand ove
 
 import asyncio
 import contextlib
+import time
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -22,9 +24,10 @@ from pombo.accept.submission import judge, no_message
 from pombo.account.account import Account
 from pombo.account.secret import Secrets
 from pombo.errors import Refusal, Unavailable
+from pombo.figures import Histogram
 from pombo.route.routes import Routes
 from pombo.store import inbox, messages
-from pombo.store.database import Database
+from pombo.store.database import Database, in_time
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -43,6 +46,8 @@ _JUDGED_AT_ONCE = 50
 _READ_ON_FACTOR = 4  # times the limit is read of a body over it, and thrown away, so that the answer arrives
 _BODIES_FACTOR = 32  # all bodies under way together hold at most this many times the limit
 _HIGHEST_ID = 2**63 - 1
+_QUERY_S = 5.0  # a database that is slow or gone is told to the client by then
+_GONE = 499  # in figures only: the client went away before its answer
 
 
 class _TooLarge(Exception):
@@ -55,6 +60,15 @@ class _Slow(Exception):
 
 class _Gone(Exception):
     """The client went away."""
+
+
+class ApiFigures:
+    """Since the process started."""
+
+    def __init__(self) -> None:
+        self.requests: Counter[tuple[str, int]] = Counter()  # by path and status; 499: the client went away
+        self.request_s: dict[str, Histogram] = defaultdict(Histogram)  # by path
+        self.refused: Counter[Refusal] = Counter()  # messages, and requests that were refused as a whole
 
 
 class LegacyApi:
@@ -82,13 +96,21 @@ class LegacyApi:
         self._body_limit_octets = body_limit_octets
         self._body_timeout_s = body_timeout_s
         self._bodies_octets = 0
+        self.figures = ApiFigures()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        envelope = _ENVELOPES[scope["path"]]
+        begun = time.perf_counter()
+        path = scope["path"]
+        status = await self._serve(path, scope, receive, send)
+        self.figures.requests[path, status] += 1
+        self.figures.request_s[path].add(time.perf_counter() - begun)
+
+    async def _serve(self, path: str, scope: Scope, receive: Receive, send: Send) -> int:
+        """The status that was answered."""
+        envelope = _ENVELOPES[path]
         method = scope["method"]
         if method not in ("GET", "POST"):
-            await _answer(send, {"HEAD": 200, "OPTIONS": 204}.get(method, 405), b"")
-            return
+            return await _answer(send, {"HEAD": 200, "OPTIONS": 204}.get(method, 405), b"")
         try:
             body = await self._body(scope, receive)
             match envelope:
@@ -99,26 +121,36 @@ class LegacyApi:
                 case "dlr":
                     status, content = 200, await self._dlr(scope, body)
                 case _:
-                    await self._mo(scope, body, receive, send)
-                    return
+                    return await self._mo(scope, body, receive, send)
         except _Gone:
-            return
+            return _GONE
         except _TooLarge:
-            await self._refuse_large(envelope, scope, receive, send)
-            return
+            return await self._refuse_large(envelope, scope, receive, send)
         except _Slow:
             slow = "o corpo nao chegou inteiro"
-            await _answer(send, 200, reply.refused(envelope, Refusal.MALFORMED, slow), close=True)
-            return
+            content = self._refused(envelope, Refusal.MALFORMED, slow)
+            return await _answer(send, 200, content, close=True)
         except Malformed as error:
-            status, content = 200, reply.refused(envelope, error.refusal, str(error))
+            status, content = 200, self._refused(envelope, error.refusal, str(error))
         except Unavailable:
-            status, content = 503, reply.refused(envelope, Refusal.UNAVAILABLE)
+            status, content = 503, self._refused(envelope, Refusal.UNAVAILABLE)
         except Exception as error:
             # A fault of ours: the client must not take it for a refusal, and may try again.
-            log.exception("legacy_api_failed", path=scope["path"], error=type(error).__name__)
-            status, content = 503, reply.refused(envelope, Refusal.UNAVAILABLE)
-        await _answer(send, status, content)
+            log.exception("legacy_api_failed", path=path, error=type(error).__name__)
+            status, content = 503, self._refused(envelope, Refusal.UNAVAILABLE)
+        return await _answer(send, status, content)
+
+    def _refused(self, envelope: str, refusal: Refusal, detail: str = "") -> bytes:
+        """The answer to a request that is refused as a whole."""
+        self.figures.refused[refusal] += 1
+        return reply.refused(envelope, refusal, detail)
+
+    def _submissions(self, envelope: str, items: list[Submission]) -> bytes:
+        """The answer, item by item."""
+        for item in items:
+            if item.refusal is not None:
+                self.figures.refused[item.refusal] += 1
+        return reply.submissions(envelope, items)
 
     async def _envio(self, scope: Scope, body: bytes) -> tuple[int, bytes]:
         """unitario.php"""
@@ -126,14 +158,14 @@ class LegacyApi:
         account = await self._authenticator.account(as_text(given.get("token")))
         item = self._judge(account, given)
         status = await self._store([item])
-        return status, reply.submissions("envio", [item])
+        return status, self._submissions("envio", [item])
 
     async def _detalhes(self, scope: Scope, body: bytes) -> tuple[int, bytes]:
         """envio.php"""
         batch = read_batch(scope["query_string"], body, _content_type(scope))
         if batch.too_large:
             items = [_of_too_many(message) for _, message in batch.messages]
-            return 200, reply.submissions("detalhes", items)
+            return 200, self._submissions("detalhes", items)
         accounts = await self._authenticator.accounts(batch.tokens)
         items = []
         for token, message in batch.messages:
@@ -141,7 +173,7 @@ class LegacyApi:
                 await asyncio.sleep(0)  # long texts take half a millisecond each: others have their turn
             items.append(self._judge(accounts[token], message))
         status = await self._store(items)
-        return status, reply.submissions("detalhes", items)
+        return status, self._submissions("detalhes", items)
 
     def _judge(self, account: Account | None, message: Parameters | str) -> Submission:
         if isinstance(message, str):
@@ -171,52 +203,52 @@ class LegacyApi:
         given = _merged(scope, body)
         account = await self._authenticator.account(as_text(given.get("token")))
         if account is None:
-            return reply.refused("dlr", Refusal.TOKEN)
-        return reply.status(
-            account, await messages.message_by_ref(self._db, account.id, as_text(given.get("id")))
-        )
+            return self._refused("dlr", Refusal.TOKEN)
+        asking = messages.message_by_ref(self._db, account.id, as_text(given.get("id")))
+        return reply.status(account, await in_time(asking, _QUERY_S))
 
-    async def _mo(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+    async def _mo(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> int:
         given = _merged(scope, body)
         account = await self._authenticator.account(as_text(given.get("token")))
         if account is None:
-            await _answer(send, 200, reply.refused("mo", Refusal.TOKEN))
-            return
+            return await _answer(send, 200, self._refused("mo", Refusal.TOKEN))
         since, until = _moment(given, "de", account), _moment(given, "ate", account)
         if given.get("todas") is not True and as_text(given.get("todas")).strip() in ("", "0"):
             # Listen before anything is leased: who hangs up meanwhile gets the replies again.
             gone = asyncio.ensure_future(_disconnect(receive))
             try:
-                rows = await inbox.lease_unread(self._db, account.id, since, until, _INBOX_PAGE)
-                await self._hand_over(reply.inbox(account, rows), rows, gone, send)
+                leasing = inbox.lease_unread(self._db, account.id, since, until, _INBOX_PAGE)
+                rows = await in_time(leasing, _QUERY_S)
+                return await self._hand_over(reply.inbox(account, rows), rows, gone, send)
             finally:
                 gone.cancel()
-        else:
-            after_id = as_text(given.get("apos")).strip() or "0"
-            if not after_id.isdecimal() or len(after_id) > 19 or int(after_id) > _HIGHEST_ID:
-                raise Malformed("apos deve ser um mo_id")
-            rows = await inbox.read_again(self._db, account.id, since, until, int(after_id), _INBOX_PAGE)
-            await _answer(send, 200, reply.inbox(account, rows))
+        after_id = as_text(given.get("apos")).strip() or "0"
+        if not after_id.isdecimal() or len(after_id) > 19 or int(after_id) > _HIGHEST_ID:
+            raise Malformed("apos deve ser um mo_id")
+        reading = inbox.read_again(self._db, account.id, since, until, int(after_id), _INBOX_PAGE)
+        return await _answer(send, 200, reply.inbox(account, await in_time(reading, _QUERY_S)))
 
     async def _hand_over(
         self, content: bytes, rows: list[Any], gone: "asyncio.Future[None]", send: Send
-    ) -> None:
+    ) -> int:
         """Replies count as read once their last octet has been handed to a connection that still stands.
 
         Raises nothing once the answer has begun: what is not marked as read is offered again.
         """
         ids = [row["id"] for row in rows]
         try:
-            await _answer(send, 200, content, last=False)
+            status = await _answer(send, 200, content, last=False)
             await send({"type": "http.response.body", "body": b"", "more_body": True})  # waits for room
             await asyncio.sleep(0)  # a disconnect that has come already is seen first
             if ids and gone.done():
-                await inbox.give_back(self._db, ids, rows[0]["leased_until"])
+                status = _GONE
+                await in_time(inbox.give_back(self._db, ids, rows[0]["leased_until"]), _QUERY_S)
             elif ids:
-                await inbox.mark_read(self._db, ids)
+                await in_time(inbox.mark_read(self._db, ids), _QUERY_S)
         except (Unavailable, asyncpg.PostgresError) as error:
             log.warning("replies_not_marked_read", replies=len(ids), error=type(error).__name__)
         await send({"type": "http.response.body", "body": b""})
+        return status
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         if not _has_body(scope):
@@ -251,11 +283,11 @@ class LegacyApi:
             if not message.get("more_body", False):
                 return
 
-    async def _refuse_large(self, envelope: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse_large(self, envelope: str, scope: Scope, receive: Receive, send: Send) -> int:
         """413 at once, and then the rest is read and thrown away: most clients read no answer before they have sent all."""
         limit = f"corpo acima de {self._body_limit_octets} octetos"
-        content = reply.refused(envelope, Refusal.MALFORMED, limit)
-        await _answer(send, 413, content, last=False, close=True)
+        content = self._refused(envelope, Refusal.MALFORMED, limit)
+        status = await _answer(send, 413, content, last=False, close=True)
         octets = 0
         with contextlib.suppress(_Gone, _Slow):
             if not _header(scope, b"expect"):  # who asked first sends nothing now
@@ -264,6 +296,7 @@ class LegacyApi:
                     if octets > self._body_limit_octets * _READ_ON_FACTOR:
                         break
         await send({"type": "http.response.body", "body": b""})
+        return status
 
 
 async def _disconnect(receive: Receive) -> None:
@@ -318,7 +351,8 @@ _JSON = (b"content-type", b"application/json; charset=utf-8")
 _ALLOW = (b"allow", b"GET, POST, HEAD, OPTIONS")
 
 
-async def _answer(send: Send, status: int, body: bytes, *, last: bool = True, close: bool = False) -> None:
+async def _answer(send: Send, status: int, body: bytes, *, last: bool = True, close: bool = False) -> int:
+    """The status, for the figures."""
     headers = [_JSON]
     if status != 204:
         headers.append((b"content-length", b"%d" % len(body)))
@@ -328,3 +362,4 @@ async def _answer(send: Send, status: int, body: bytes, *, last: bool = True, cl
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": not last})
+    return status

@@ -118,6 +118,7 @@ async def serve(config: Config, *, demo: bool = False, ready: Callable[[Ready], 
         ready(Ready(base_url, **(extras.ready() if extras and demo else {})))
         log.info("ready", url=base_url, data=str(config.data))
         await _until(stop.asked, server)
+        node.health.stopping = True
         log.info("stopping")
     log.info("stopped")
 

@@ -13,6 +13,8 @@ from pombo.accept.auth import Authenticator
 from pombo.accept.intake import Intake
 from pombo.accept.legacy import LegacyApi
 from pombo.account.secret import Secrets, made_once
+from pombo.app.health import Health
+from pombo.app.metrics import Metrics
 from pombo.app.prepare import prepare
 from pombo.callback.deliver import Deliverer
 from pombo.config import Config
@@ -101,6 +103,11 @@ class Node:
             body_limit_octets=config.body_limit_octets,
             body_timeout_s=config.body_timeout_s,
         )
+        self.health = Health(db)
+        self.metrics = Metrics(
+            db, node=lambda: self._number, api=self.legacy.figures, intake=self._intake.figures
+        )
+        self.metrics_allow = config.metrics_allow
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -146,12 +153,6 @@ class Node:
         with contextlib.suppress(Unavailable):  # then the lease runs out by itself
             await nodes.release_number(self.db, self._number, self._holder)
         await self.db.close()
-
-    async def is_ready(self) -> bool:
-        try:
-            return bool(await self.db.fetchval("select true"))
-        except Unavailable:
-            return False
 
     # Configuration that changes while we run
 

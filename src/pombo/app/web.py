@@ -6,13 +6,17 @@ import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import structlog
 import uvicorn
-from litestar import Litestar, MediaType, Response, get
+from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 
 from pombo.accept.connection import Connection
 from pombo.app.node import Node
+from pombo.app.operations import operations
 from pombo.errors import PomboError
+
+log = structlog.get_logger()
 
 _GRACE_S = 10
 _KEEP_ALIVE_S = 75
@@ -94,7 +98,14 @@ class _Quiet(uvicorn.Server):
 
 def _application(node: Node, routes: Sequence[ControllerRouterHandler]) -> Any:
     legacy = node.legacy
-    pages = Litestar([*_health(node), *routes], openapi_config=None, logging_config=None, debug=False)
+    asked = operations(node.health, node.metrics, node.metrics_allow)
+    pages = Litestar(
+        [*asked, *routes],
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+        after_exception=[_after_exception],
+    )
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"] in legacy.paths:
@@ -105,17 +116,7 @@ def _application(node: Node, routes: Sequence[ControllerRouterHandler]) -> Any:
     return application
 
 
-def _health(node: Node) -> list[ControllerRouterHandler]:
-    @get("/healthz", media_type=MediaType.TEXT)
-    async def healthz() -> str:
-        """The process lives."""
-        return "ok"
-
-    @get("/readyz", media_type=MediaType.TEXT)
-    async def readyz() -> Response[str]:
-        """The database answers: messages can be accepted."""
-        if await node.is_ready():
-            return Response("ok")
-        return Response("database unavailable", status_code=503)
-
-    return [healthz, readyz]
+async def _after_exception(error: Exception, scope: Any) -> None:
+    """A fault of ours leaves a trace. Without the path: that of the handset holds a secret."""
+    if getattr(error, "status_code", 500) >= 500:
+        log.error("page_failed", exc_info=error)

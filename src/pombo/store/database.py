@@ -1,9 +1,9 @@
 """The connection pool over PostgreSQL, and what we demand of that PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 
@@ -30,6 +30,15 @@ _HOT = {
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
 }
+
+
+T = TypeVar("T")
+
+
+class PoolUse(NamedTuple):
+    busy: int
+    idle: int
+    most: int
 
 
 class _Connection(asyncpg.Connection):
@@ -73,6 +82,12 @@ class Database:
             await database.close()
             raise
         return database
+
+    @property
+    def use(self) -> PoolUse:
+        """Connections that work, that stand ready, and how many there may be."""
+        idle = self._pool.get_idle_size()
+        return PoolUse(self._pool.get_size() - idle, idle, self._pool.get_max_size())
 
     async def close(self) -> None:
         """Close all connections; statements under way get five seconds."""
@@ -126,6 +141,38 @@ class Database:
                 yield connection  # type: ignore[misc]
         except LOST as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from error
+
+
+_abandoned: set["asyncio.Task[Any]"] = set()
+
+
+async def in_time(work: Coroutine[Any, Any, T], timeout_s: float) -> T:
+    """What the work gives. Raises Unavailable when the time is over: then it is not known what became of it.
+
+    Does not wait for the driver to cancel the statement: a server that is frozen never says.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=timeout_s)
+    except asyncio.CancelledError:
+        _abandon(task)
+        raise
+    if not done:
+        _abandon(task)
+        raise Unavailable(f"no answer within {timeout_s:g} s")
+    return task.result()
+
+
+def _abandon(task: "asyncio.Task[Any]") -> None:
+    task.cancel()
+    _abandoned.add(task)
+    task.add_done_callback(_forget)
+
+
+def _forget(task: "asyncio.Task[Any]") -> None:
+    _abandoned.discard(task)
+    if not task.cancelled():
+        task.exception()  # seen: else its end would be logged as nobody's
 
 
 Connection = asyncpg.Connection

@@ -1,6 +1,7 @@
 """Numbered migrations, applied in order under a lock, each in a transaction of its own."""
 
 import hashlib
+from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
@@ -67,3 +68,19 @@ async def migrate(database: Database) -> list[str]:
             )
             applied_now.append(f"{number:04}_{migration.name}")
     return applied_now
+
+
+async def missing(db: Database) -> list[str]:
+    """Migrations of this version that the database does not have: after it was restored from an older backup, say.
+
+    Those of a newer version do not count: while nodes are upgraded one after the other, the older ones go on.
+    """
+    applied = {row["number"] for row in await db.fetch("select number from migration")}
+    return [
+        f"{migration.number:04}_{migration.name}" for migration in _known() if migration.number not in applied
+    ]
+
+
+@cache
+def _known() -> list[Migration]:
+    return migrations()
