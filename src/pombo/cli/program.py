@@ -45,6 +45,11 @@ COMMANDS = {
     "queue hold": ("queue:hold", "Keep waiting messages from being sent."),
     "queue release": ("queue:release", "Send held messages."),
     "queue discard": ("queue:discard", "End waiting and held messages without sending them."),
+    "reply list": ("reply:show", "The newest replies, and whose they are."),
+    "reply assign": ("reply:assign", "Give replies that nobody owns to an account."),
+    "shortcode add": ("shortcode:add", "Give an account the replies to a number that answer no message."),
+    "shortcode list": ("shortcode:show", "Who gets replies that answer no message."),
+    "shortcode remove": ("shortcode:remove", "Take a number or a keyword from its account."),
     "callback set": ("callback:register", "Register where an account is called."),
     "callback list": ("callback:show", "Where accounts are called."),
 }
@@ -54,6 +59,8 @@ _GROUPS = {
     "smsc": "Connections to operators.",
     "route": "Which connection carries which numbers.",
     "queue": "Messages that are not sent yet.",
+    "reply": "Replies (MO) that came in.",
+    "shortcode": "Whose the replies to a number are where they answer no message.",
     "callback": "Where customers are told of receipts (DLR) and replies (MO).",
 }
 
