@@ -59,6 +59,7 @@ class Config:
         (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")),
         "Networks that may read `/metrics`, separated by commas.",
     )
+    operators_file: str = _setting("", "CSV file of numbers and their operators, for routes by operator.")
     simulator_port: int = _setting(
         0, "Port of the simulated operator under `serve`; 0 leaves it off.", 0, 65535
     )

@@ -104,8 +104,19 @@ def test_route_add_gives_the_id_and_list_shows_it(pombo: Pombo) -> None:
 
     assert pombo("route", "add", "--prefix", "55", "--smsc", "tim", "--json").json == {"route": 1}
     assert pombo("route", "add", "--prefix", "", "--smsc", "tim", "--json").json == {"route": 2}
+    plain = {
+        "position": 100,
+        "account": None,
+        "account_name": None,
+        "class": None,
+        "operator": None,
+        "weight": 0,
+    }
     assert pombo("route", "list", "--json").json == {
-        "routes": [{"route": 1, "prefix": "55", "smsc": "tim"}, {"route": 2, "prefix": "", "smsc": "tim"}]
+        "routes": [
+            {"route": 1, "prefix": "55", "smsc": "tim", **plain},
+            {"route": 2, "prefix": "", "smsc": "tim", **plain},
+        ]
     }
 
 

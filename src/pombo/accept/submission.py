@@ -50,7 +50,7 @@ def judge(
     submission.number = normalised
     submission.body = text
     submission.outgoing = prepare(text, account.text_mode)
-    submission.route = routes.choose(normalised)
+    submission.route = routes.choose(normalised, account.id, account.message_class)
     if submission.outgoing.parts > account.max_parts:
         submission.refusal = Refusal.TOO_LONG
     elif submission.route is None:

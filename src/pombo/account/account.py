@@ -15,6 +15,7 @@ class Account(NamedTuple):
     max_parts: int
     text_mode: str  # 'ascii', 'auto' or 'unicode'
     zone: ZoneInfo
+    message_class: int = 1  # message.MessageClass, of messages that say nothing else
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> "Account":
@@ -26,6 +27,7 @@ class Account(NamedTuple):
             row["max_parts"],
             row["text_mode"],
             ZoneInfo(row["time_zone"]),
+            row["class"],
         )
 
     def local(self, at: datetime | None) -> str:

@@ -18,7 +18,7 @@ from pombo.config import Config
 from pombo.errors import PomboError
 from pombo.simulator.handset import handset_routes
 from pombo.simulator.smsc import Operator
-from pombo.store import accounts, smscs
+from pombo.store import accounts, routes, smscs
 
 log = structlog.get_logger()
 
@@ -103,7 +103,7 @@ class Demo:
             self._node.secrets.seal(self._kept["smsc_password"].encode()),
             window_size=_WINDOW, source_addr=_SHORT_CODE, demo=True,
         )  # fmt: skip
-        await smscs.add_route(self._node.db, "", _SMSC)
+        await routes.add_route(self._node.db, "", _SMSC)
 
 
 def _kept(config: Config) -> dict[str, str]:

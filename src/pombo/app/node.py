@@ -16,12 +16,13 @@ from pombo.account.secret import Secrets, made_once
 from pombo.app.health import Health
 from pombo.app.metrics import Metrics
 from pombo.app.prepare import prepare
+from pombo.app.routing import Routing
 from pombo.callback.deliver import Deliverer
 from pombo.config import Config
 from pombo.errors import PomboError, Unavailable
 from pombo.inbound import replies
 from pombo.receipt import identity, match
-from pombo.route.routes import Route, Routes
+from pombo.route.operators import OperatorsFile
 from pombo.send.doors import Doors
 from pombo.send.links import Links
 from pombo.send.settlement import Delivery, Effects
@@ -37,6 +38,7 @@ _RELOAD_S = 10.0  # the net under NOTIFY
 _RENEW_S = 10.0
 _SWEEP_S = 60.0
 _EXPIRE_S = 5.0
+_ROUTING_S = 1.0
 _EXPIRE_PAGE = 1000
 
 
@@ -59,7 +61,6 @@ class Node:
         self._holder = holder
         self._number = number
         self._ids = ids
-        self._routes = Routes()
         self._shortest_validity_s = 0.0
         self._alphabets: dict[int, str] = {}
         self._receipts: dict[int, match.Receipts] = {}
@@ -86,6 +87,7 @@ class Node:
                 live_sessions=self._live_sessions,
             )
         )
+        self._routing = Routing(db, OperatorsFile(config.operators_file), self._links.wake)
         self._intake = Intake(
             db,
             ids,
@@ -99,7 +101,7 @@ class Node:
             authenticator=self._authenticator,
             intake=self._intake,
             secrets=secrets,
-            routes=lambda: self._routes,
+            routes=lambda: self._routing.routes,
             body_limit_octets=config.body_limit_octets,
             body_timeout_s=config.body_timeout_s,
         )
@@ -131,6 +133,7 @@ class Node:
         self._learned = await smscs.learned_forms(self.db)
         self._intake.start()
         await self._deliverer.start()
+        await self._routing.refresh_operators()
         await self._reload()
         self._tasks = [
             asyncio.create_task(self._listen(), name="listen"),
@@ -138,6 +141,8 @@ class Node:
             asyncio.create_task(_every(_RENEW_S, self._renew), name="renew"),
             asyncio.create_task(_every(_SWEEP_S, self._sweep), name="sweep"),
             asyncio.create_task(_every(_EXPIRE_S, self._expire), name="expire"),
+            asyncio.create_task(_every(_ROUTING_S, self._routing.tick), name="routing"),
+            asyncio.create_task(_every(_RELOAD_S, self._routing.refresh_operators), name="operators"),
         ]
 
     async def stop(self) -> None:
@@ -158,8 +163,7 @@ class Node:
 
     async def _reload(self) -> None:
         rows = await smscs.smscs(self.db)
-        routes = [Route(*row) for row in await smscs.routes(self.db)]
-        self._routes = Routes(routes)
+        await self._routing.reload()
         self._shortest_validity_s = min((smsc.validity_s for smsc in rows), default=0)
         self._alphabets = {smsc.id: smsc.alphabet for smsc in rows}
         self._links.follow(rows)
@@ -190,8 +194,10 @@ class Node:
     async def _changed(self, table: str) -> None:
         if table in ("account", "token"):
             self._authenticator.forget()
-        elif table in ("smsc", "route"):
+        elif table == "smsc":
             await self._reload()
+        elif table in ("route", "link"):
+            await self._routing.reload()
         elif table == "endpoint":
             self._deliverer.endpoints_changed()
         elif table == "queue":

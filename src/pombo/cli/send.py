@@ -10,13 +10,13 @@ from pombo.accept.intake import Intake, Submission
 from pombo.accept.submission import judge
 from pombo.account.account import Account
 from pombo.app import Reached
+from pombo.app.routing import at_this_moment
 from pombo.cli import money
 from pombo.cli.answer import Answer
 from pombo.cli.options import EVERY, Every
 from pombo.errors import PomboError
 from pombo.number import masked
-from pombo.route.routes import Route, Routes
-from pombo.store import accounts, nodes, smscs
+from pombo.store import accounts, nodes
 from pombo.store.ids import Ids
 
 _COMMIT_TIMEOUT_S = 10.0
@@ -40,7 +40,7 @@ async def send(
     It is in the queue when this returns; a running node takes it from there within a second.
     """
     async with every.reached() as doors:
-        routes = Routes(Route(*row) for row in await smscs.routes(doors.db))
+        routes, _ = await at_this_moment(doors.db, every.config().operators_file)
         sender = Account.of(await accounts.account(doors.db, account))
         submission = judge(sender, number, text, client_ref, routes=routes, secrets=doors.secrets)
         if submission.refusal is None or submission.may_be_retry:

@@ -7,9 +7,7 @@ import asyncpg
 from pombo.errors import PomboError
 from pombo.store.database import Database, Db
 
-_ACCOUNT = (
-    "a.id, a.name, a.active, a.balance_milli, a.price_milli, a.max_parts, a.text_mode, a.time_zone, a.demo"
-)
+_ACCOUNT = "a.id, a.name, a.active, a.balance_milli, a.price_milli, a.max_parts, a.text_mode, a.time_zone, a.class, a.demo"
 
 
 async def accounts_of_tokens(db: Db, token_hmacs: Sequence[bytes]) -> list[asyncpg.Record]:

@@ -119,13 +119,6 @@ async def callbacks(db: Db, kind: CallbackKind, subject_ids: Sequence[int]) -> l
     )  # fmt: skip
 
 
-async def routes(db: Db) -> list[asyncpg.Record]:
-    """Every route with its connection's name, in the order in which they were added."""
-    return await db.fetch(
-        "select r.id, r.prefix, s.name as smsc from route r join smsc s on s.id = r.smsc_id order by r.id"
-    )
-
-
 async def connections(db: Db) -> list[asyncpg.Record]:
     """Per operator connection: whether a running node is bound to it, what waits for it, what it left unanswered.
 

@@ -1,4 +1,4 @@
-"""Operator connections and the routes to them."""
+"""Operator connections."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -173,32 +173,6 @@ async def move_smsc(db: Db, smsc_id: int, host: str, port: int) -> None:
     """A connection's new address."""
     await db.execute(
         "update smsc set host = $2, port = $3 where id = $1 and (host, port) <> ($2, $3)", smsc_id, host, port
-    )
-
-
-async def add_route(db: Db, prefix: str, smsc_name: str) -> int:
-    """Raises PomboError for an unknown connection, and for a route that is there already."""
-    smsc_id = await db.fetchval("select id from smsc where name = $1", smsc_name)
-    if smsc_id is None:
-        raise PomboError(f"There is no connection {smsc_name!r}.")
-    try:
-        return int(
-            await db.fetchval(
-                "insert into route (prefix, smsc_id) values ($1, $2) returning id", prefix, smsc_id
-            )
-        )
-    except asyncpg.UniqueViolationError:
-        raise PomboError(f"Prefix {prefix!r} goes over {smsc_name!r} already.") from None
-    except asyncpg.CheckViolationError:
-        raise PomboError(
-            f"A prefix is digits, such as 55 or 5511, or empty for all numbers; not {prefix!r}."
-        ) from None
-
-
-async def routes(db: Db) -> list[asyncpg.Record]:
-    """prefix, smsc_id, validity_s; in the order in which they were added."""
-    return await db.fetch(
-        "select r.prefix, r.smsc_id, s.validity_s from route r join smsc s on s.id = r.smsc_id order by r.id"
     )
 
 
