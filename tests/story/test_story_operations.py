@@ -67,6 +67,31 @@ def test_what_happens_to_messages_is_counted(program: Program, customer: Custome
     assert grown('pombo_http_requests_total{path="/api/unitario.php",status="200"}') == 3
     assert grown('pombo_http_request_seconds_bucket{le="+Inf",path="/api/unitario.php"}') == 3
     assert grown("pombo_intake_commit_seconds_count") == 1
+    assert grown('pombo_submitted_parts_total{connection="vivo"}') == 1
+
+
+def test_refusals_of_the_operator_are_counted_by_status(
+    program: Program, customer: Customer, smsc: Smsc
+) -> None:
+    before = _samples(program)
+    number = new_number()
+    smsc.plan(number, {"status": 0x58}, {"status": 0x0B})
+    customer.wait_status(customer.send(number), "4")
+    after = _samples(program)
+    of = 'connection="vivo"'
+    assert after[f'pombo_submit_refused_total{{{of},status="ESME_RTHROTTLED"}}'] == 1
+    assert after[f'pombo_submit_refused_total{{{of},status="ESME_RINVDSTADR"}}'] == 1
+    assert after[f"pombo_throttled_total{{{of}}}"] - before[f"pombo_throttled_total{{{of}}}"] == 1
+
+
+def test_a_connection_shows_its_binds_and_its_window(program: Program) -> None:
+    samples = _samples(program)
+    of = '{connection="vivo"}'
+    assert [samples[f"pombo_{name}{of}"] for name in ("binds_bound", "binds_wanted", "window_size")] == [
+        1,
+        1,
+        20,
+    ]
 
 
 def test_metrics_come_as_text_and_as_openmetrics(program: Program) -> None:

@@ -17,6 +17,7 @@ from pombo.app.health import Health
 from pombo.app.metrics import Metrics
 from pombo.app.prepare import prepare
 from pombo.app.routing import Routing
+from pombo.app.upkeep import Upkeep
 from pombo.callback.deliver import Deliverer
 from pombo.config import Config
 from pombo.errors import PomboError, Unavailable
@@ -39,6 +40,7 @@ _RENEW_S = 10.0
 _SWEEP_S = 60.0
 _EXPIRE_S = 5.0
 _ROUTING_S = 1.0
+_UPKEEP_S = 60.0
 _EXPIRE_PAGE = 1000
 
 
@@ -107,7 +109,11 @@ class Node:
         )
         self.health = Health(db)
         self.metrics = Metrics(
-            db, node=lambda: self._number, api=self.legacy.figures, intake=self._intake.figures
+            db,
+            node=lambda: self._number,
+            api=self.legacy.figures,
+            intake=self._intake.figures,
+            links=self._links.figures,
         )
         self.metrics_allow = config.metrics_allow
         self._tasks: list[asyncio.Task[None]] = []
@@ -143,6 +149,7 @@ class Node:
             asyncio.create_task(_every(_EXPIRE_S, self._expire), name="expire"),
             asyncio.create_task(_every(_ROUTING_S, self._routing.tick), name="routing"),
             asyncio.create_task(_every(_RELOAD_S, self._routing.refresh_operators), name="operators"),
+            asyncio.create_task(_every(_UPKEEP_S, Upkeep(self.db).step), name="upkeep"),
         ]
 
     async def stop(self) -> None:

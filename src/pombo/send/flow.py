@@ -1,10 +1,12 @@
 """What the binds of one connection share: its settings, its pace, the wake-up, whose turn it is to claim."""
 
 import asyncio
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from pombo.send.pace import Pace
+from pombo.smpp.status import Status
 from pombo.store.smscs import Smsc
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ _OF_THE_SESSION = (
     "tls", "tls_ca", "tls_name", "long_mode", "response_timeout_s", "enquire_link_s",
 )  # fmt: skip
 
+_STATUSES_MOST = 100  # different ones that are counted
+
 
 @dataclass
 class Tally:
@@ -24,6 +28,14 @@ class Tally:
 
     submitted: int = 0
     throttled: int = 0
+    unanswered: int = 0
+    refused: Counter[int] = field(default_factory=Counter)  # by command_status
+
+    def refuse(self, status: int) -> None:
+        """Vendors have statuses of their own; one that invents a new one each time fills no memory."""
+        if status not in self.refused and len(self.refused) >= _STATUSES_MOST:
+            status = int(Status.ESME_RUNKNOWNERR)
+        self.refused[status] += 1
 
 
 class LinkFigures(NamedTuple):
@@ -38,6 +50,8 @@ class LinkFigures(NamedTuple):
     rate_per_s: float | None  # None: no limit
     submitted: int  # totals since the process began
     throttled: int
+    unanswered: int
+    refused: dict[int, int]  # by command_status; throttled ones included
 
 
 class Flow:

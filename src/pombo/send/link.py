@@ -77,6 +77,8 @@ class Link:
             rate_per_s=flow.pace.rate_per_s,
             submitted=flow.tally.submitted,
             throttled=flow.tally.throttled,
+            unanswered=flow.tally.unanswered,
+            refused=dict(flow.tally.refused),
         )
 
     async def stop(self) -> None:

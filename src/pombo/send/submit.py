@@ -207,10 +207,13 @@ class Submitting:
         if status in THROTTLING:
             self._flow.pace.throttled(self._loop.time())
             self._flow.tally.throttled += 1
+        if status != Status.ESME_ROK:
+            self._flow.tally.refuse(status)
         self._settlement.outcome(part.message.answered(part, status, raw_id, key), part.message)
 
     def unanswered(self, part: Part) -> None:
         self.in_flight.discard(part)
+        self._flow.tally.unanswered += 1
         if self._session.state is not State.CLOSED:
             self._log.warning("submit_unanswered", message_id=part.message.claimed.message_id)
         self.uncertain += not part.message.uncertain
