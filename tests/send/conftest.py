@@ -16,11 +16,12 @@ from pombo.inbound.replies import Replies
 from pombo.receipt.match import Receipts
 from pombo.send.doors import Doors
 from pombo.send.link import Link
+from pombo.send.owner import Lease, now_s
 from pombo.smpp.events import BindRequested, Event, Requested
 from pombo.smpp.pdu import DeliverSm, DeliverSmResp, SubmitSm, SubmitSmResp
 from pombo.smpp.session import Session
 from pombo.smpp.states import Role
-from pombo.store import smscs
+from pombo.store import leases, queue, smscs
 from pombo.store.callbacks import Job
 from pombo.store.database import Database
 from pombo.store.ids import Ids
@@ -169,6 +170,8 @@ class Office:
         self.ids = Ids(1)
         self.jobs: list[Job] = []
         self.holder = uuid.uuid4()
+        self.leases: dict[int, Lease] = {}
+        self.left: list[int] = []
         self.link: Link | None = None
         self._taken = 0
 
@@ -178,6 +181,23 @@ class Office:
         )
         await smscs.add_smsc(self.db, "op", "127.0.0.1", self.operator.port, "id", b"pw", **smsc)
         (self.smsc,) = await smscs.smscs(self.db)
+        await self.own(self.smsc.id)
+
+    async def own(self, smsc_id: int) -> None:
+        taken = await leases.take(self.db, smsc_id, self.holder, 3600)
+        assert taken is not None
+        self.leases[smsc_id] = Lease(taken.epoch, now_s() + 3600)
+
+    async def has_left(self, smsc_id: int) -> None:
+        self.left.append(smsc_id)
+
+    async def session(self) -> int:
+        """A session of this node's that no link serves."""
+        session_id = await queue.begin_session(
+            self.db, self.smsc.id, self.holder, self.leases[self.smsc.id].epoch
+        )
+        assert session_id is not None
+        return session_id
 
     def doors(self) -> Doors:
         return Doors(
@@ -188,6 +208,8 @@ class Office:
             read_id=read_id,
             notify=self.jobs.extend,
             live_sessions=set(),
+            lease=self.leases.get,
+            callback_holder=self.holder,
         )
 
     def start(self) -> None:

@@ -9,7 +9,7 @@ from pombo.errors import Unavailable
 from pombo.receipt import match
 from pombo.smpp.pdu import DeliverSm
 from pombo.smpp.status import Status
-from pombo.store import queue, receipts
+from pombo.store import leases, queue, receipts
 
 pytestmark = pytest.mark.anyio
 
@@ -259,12 +259,13 @@ async def test_a_stop_waits_for_responses_and_unbinds(office):
 async def test_what_a_dead_process_was_writing_is_uncertain_after_the_next_start(office):
     place = await office(start=False)
     message_id = await place.accept(text="a" * 300, parts=2)
-    session_id = await queue.begin_session(place.db, place.smsc.id, place.holder)
+    session_id = await place.session()
     (claimed,) = await queue.claim(place.db, place.smsc.id, session_id, 10)
     assert claimed.message_id == message_id
     # ... and here it died.
-    assert await queue.dead_sessions(place.db, place.holder) == [session_id]
-    assert await queue.end_sessions(place.db, [session_id]) == 1
+    again = await leases.take(place.db, place.smsc.id, place.holder, 3600)
+    assert again is not None and again.uncertain == 1
+    assert await queue.open_sessions(place.db, place.smsc.id) == []
     assert await place.attempts(message_id) == [(1, 1, 0), (2, 1, 0)]
     assert (await place.queued(message_id))["state"] == 0
 
@@ -316,7 +317,7 @@ async def test_a_retry_written_twice_does_not_disturb_the_submit_that_followed_i
     """The COMMIT of the retry was done and its answer lost: meanwhile the message has been claimed again."""
     place = await office(start=False)
     message_id = await place.accept()
-    session = await queue.begin_session(place.db, place.smsc.id, place.holder)
+    session = await place.session()
     (first,) = await queue.claim(place.db, place.smsc.id, session, 1)
     retry = [queue.Retry(message_id, first.claim, 0.0, True, 0)]
     await queue.retry(place.db, retry)
@@ -428,7 +429,7 @@ async def test_a_receipt_whose_response_is_just_being_committed_settles_no_other
 async def test_a_held_message_that_was_refused_after_all_is_sent_again(office):
     place = await office(start=False, uncertain_policy="hold")
     message_id = await place.accept()
-    session = await queue.begin_session(place.db, place.smsc.id, place.holder)
+    session = await place.session()
     await queue.claim(place.db, place.smsc.id, session, 1)
     await queue.end_sessions(place.db, [session])
     await place.reaches(message_id, 2)
@@ -463,6 +464,6 @@ async def test_a_session_whose_end_could_not_be_written_is_ended_by_upkeep(offic
         "insert into session (smsc_id, holder, started_at) values ($1, $2, now() - interval '1 hour')",
         place.smsc.id, place.holder,
     )  # fmt: skip
-    served = await queue.begin_session(place.db, place.smsc.id, place.holder)
+    served = await place.session()
     forgotten = await queue.forgotten_sessions(place.db, place.holder, [served])
     assert len(forgotten) == 1 and served not in forgotten

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def links(office):
     place = await office(start=False)
-    links = Links(place.doors())
+    links = Links(place.doors(), place.has_left)
     yield place, links
     place.operator.drop()
     await links.stop()
@@ -41,6 +41,11 @@ async def test_a_changed_connection_is_bound_anew_and_a_removed_one_is_left(link
 
     await place.until(ended)
 
+    async def has_left():
+        return place.left == [place.smsc.id]
+
+    await place.until(has_left)
+
 
 async def test_one_that_drains_slowly_holds_up_no_other(links):
     place, links = links
@@ -51,7 +56,9 @@ async def test_one_that_drains_slowly_holds_up_no_other(links):
     _, sequence = await place.operator.submit()
     slow = place.operator.peer
     await smscs.add_smsc(place.db, "second", "127.0.0.1", place.operator.port, "second", b"pw")
-    links.follow((await smscs.smscs(place.db))[1:])  # the first one is to go, with a submit in flight
+    second = (await smscs.smscs(place.db))[1]
+    await place.own(second.id)
+    links.follow([second])  # the first one is to go, with a submit in flight
     await bound(place, 2)
     assert place.operator.binds[1].system_id == b"second"
     place.operator.peer = slow

@@ -26,6 +26,7 @@ from pombo.receipt import identity, match
 from pombo.route.operators import OperatorsFile
 from pombo.send.doors import Doors
 from pombo.send.links import Links
+from pombo.send.owner import LEASE_S, MARGIN_S, Owner
 from pombo.send.settlement import Delivery, Effects
 from pombo.store import nodes, outbox, queue, receipts, smscs
 from pombo.store.callbacks import Job
@@ -42,6 +43,7 @@ _EXPIRE_S = 5.0
 _ROUTING_S = 1.0
 _UPKEEP_S = 60.0
 _EXPIRE_PAGE = 1000
+_ROLES = ("api", "send", "callback")
 
 
 class Node:
@@ -56,6 +58,8 @@ class Node:
         holder: uuid.UUID,
         number: int,
         ids: Ids,
+        lease_s: float,
+        margin_s: float,
     ) -> None:
         self.db = db
         self.secrets = secrets
@@ -63,7 +67,9 @@ class Node:
         self._holder = holder
         self._number = number
         self._ids = ids
-        self._shortest_validity_s = 0.0
+        self._smscs: list[Smsc] = []
+        self._stopping = False
+        self._giving_up: set[int] = set()  # connections that another node is to have
         self._alphabets: dict[int, str] = {}
         self._receipts: dict[int, match.Receipts] = {}
         self._learned: dict[int, str | None] = {}
@@ -78,6 +84,16 @@ class Node:
             in_flight_max=config.callback_in_flight_max,
         )
         self._live_sessions: set[int] = set()
+        self._owner = Owner(
+            db,
+            holder,
+            gained=self._gained,
+            lost=self._lost,
+            give_up=self._give_up,
+            served=lambda smsc_id: self._links.has(smsc_id),
+            lease_s=lease_s,
+            margin_s=margin_s,
+        )
         self._links = Links(
             Doors(
                 db=db,
@@ -87,7 +103,10 @@ class Node:
                 read_id=read_id,
                 notify=self._deliverer.hand_over,
                 live_sessions=self._live_sessions,
-            )
+                lease=self._owner.owned.get,
+                callback_holder=holder,
+            ),
+            self._left,
         )
         self._routing = Routing(db, OperatorsFile(config.operators_file), self._links.wake)
         self._intake = Intake(
@@ -117,10 +136,16 @@ class Node:
         )
         self.metrics_allow = config.metrics_allow
         self._tasks: list[asyncio.Task[None]] = []
+        self._renewing: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, url: str, config: Config) -> "Node":
-        """Connect, migrate, lease a node number. Raises PomboError."""
+    async def open(
+        cls, url: str, config: Config, *, lease_s: float = LEASE_S, margin_s: float = MARGIN_S
+    ) -> "Node":
+        """Connect, migrate, lease a node number. Raises PomboError.
+
+        lease_s, margin_s: of connections, see send/owner.py; the same on every node of a platform.
+        """
         cold = await Database.open(url, size=1)
         try:
             secrets = await prepare(cold, config)
@@ -128,23 +153,21 @@ class Node:
             await cold.close()
         holder = _holder(config)
         db = await Database.open(url, size=20, hot=True)
-        number = await nodes.lease_number(db, holder)
-        return cls(url, config, db, secrets, holder, number, Ids(number, await nodes.newest_id(db)))
+        number = await nodes.lease_number(db, holder, _ROLES)
+        ids = Ids(number, await nodes.newest_id(db))
+        return cls(url, config, db, secrets, holder, number, ids, lease_s, margin_s)
 
     async def start(self) -> None:
-        """Recover what a crash left, then open every stage."""
-        recovered = await queue.end_sessions(self.db, await queue.dead_sessions(self.db, self._holder))
-        if recovered:
-            log.warning("recovered_uncertain", messages=recovered)
-        self._learned = await smscs.learned_forms(self.db)
+        """Open every stage. Taking back its own connections recovers what a crash left."""
         self._intake.start()
         await self._deliverer.start()
         await self._routing.refresh_operators()
         await self._reload()
+        await self._owner.start()
+        self._renewing = asyncio.create_task(_every(_RENEW_S, self._renew), name="renew")
         self._tasks = [
             asyncio.create_task(self._listen(), name="listen"),
             asyncio.create_task(_every(_RELOAD_S, self._reload), name="reload"),
-            asyncio.create_task(_every(_RENEW_S, self._renew), name="renew"),
             asyncio.create_task(_every(_SWEEP_S, self._sweep), name="sweep"),
             asyncio.create_task(_every(_EXPIRE_S, self._expire), name="expire"),
             asyncio.create_task(_every(_ROUTING_S, self._routing.tick), name="routing"),
@@ -158,8 +181,16 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._intake.stop()
+        self._stopping = True
+        await self._owner.retire()
+        with contextlib.suppress(Unavailable):
+            await nodes.retire(self.db, self._holder)
         await self._links.stop()
+        await self._owner.stop()
         await self._deliverer.stop()
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
 
     async def close(self) -> None:
         with contextlib.suppress(Unavailable):  # then the lease runs out by itself
@@ -169,11 +200,38 @@ class Node:
     # Configuration that changes while we run
 
     async def _reload(self) -> None:
-        rows = await smscs.smscs(self.db)
+        rows = self._smscs = await smscs.smscs(self.db)
         await self._routing.reload()
-        self._shortest_validity_s = min((smsc.validity_s for smsc in rows), default=0)
         self._alphabets = {smsc.id: smsc.alphabet for smsc in rows}
-        self._links.follow(rows)
+        self._follow()
+        self._owner.look()
+
+    # Connections that become ours, and cease to be
+
+    def _follow(self) -> None:
+        ours = self._owner.owned.keys() - self._giving_up
+        self._links.follow(smsc for smsc in self._smscs if smsc.id in ours)
+
+    async def _gained(self, smsc_ids: list[int]) -> None:
+        self._learned = await smscs.learned_forms(self.db)
+        for smsc_id in smsc_ids:
+            self._receipts.pop(smsc_id, None)  # another node may have learned meanwhile
+        self._follow()
+
+    def _lost(self, smsc_ids: list[int]) -> None:
+        self._links.abandon(smsc_ids)
+        self._follow()
+
+    def _give_up(self, smsc_id: int) -> None:
+        self._giving_up.add(smsc_id)
+        self._follow()
+
+    async def _left(self, smsc_id: int) -> None:
+        if self._stopping or smsc_id in self._giving_up:
+            await self._owner.release(smsc_id)
+            self._giving_up.discard(smsc_id)
+        if smsc_id not in self._owner.owned:
+            self._receipts.pop(smsc_id, None)  # whoever owns it looks after them
 
     async def _listen(self) -> None:
         """Act on changes that anybody commits. After a lost connection everything is read again."""
@@ -209,6 +267,8 @@ class Node:
             self._deliverer.endpoints_changed()
         elif table == "queue":
             self._links.wake(self._alphabets)
+        elif table == "lease":
+            self._owner.look()
 
     # Now and then
 
@@ -217,10 +277,9 @@ class Node:
             log.error(
                 "node_number_lost", number=self._number, hint="this node did not reach the database in time"
             )
-            self._number = await nodes.lease_number(self.db, self._holder)
+            self._number = await nodes.lease_number(self.db, self._holder, _ROLES)
             self._ids.renumber(self._number)
-        sessions = await queue.abandoned_sessions(self.db)
-        sessions += await queue.forgotten_sessions(self.db, self._holder, list(self._live_sessions))
+        sessions = await queue.forgotten_sessions(self.db, self._holder, list(self._live_sessions))
         recovered = await queue.end_sessions(self.db, sessions)
         if recovered:
             log.warning("recovered_uncertain", messages=recovered)
@@ -258,7 +317,8 @@ class Node:
 
     async def _expire(self) -> None:
         """Messages whose validity ends while their connection is down must not wait for it."""
-        before_id = (int((time.time() - self._shortest_validity_s) * 1000) - EPOCH_MS) << ID_BITS_BELOW_MS
+        shortest_s = min((smsc.validity_s for smsc in self._smscs), default=0)
+        before_id = (int((time.time() - shortest_s) * 1000) - EPOCH_MS) << ID_BITS_BELOW_MS
         while before_id > 0:
             async with self.db.transaction() as tx:
                 final = await queue.expire(tx, before_id, _EXPIRE_PAGE)

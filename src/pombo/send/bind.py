@@ -96,11 +96,16 @@ class Bind:
         await self._connect()
         try:
             # Whatever comes in after the bind must have a place to be stored.
-            self._session_id = await queue.begin_session(self._doors.db, self._smsc.id, self._doors.holder)
+            session_id = await queue.begin_session(
+                self._doors.db, self._smsc.id, self._doors.holder, self._flow.lease.epoch
+            )
+            if session_id is None:
+                raise PomboError("another node owns this connection now")
+            self._session_id = session_id
             self._doors.live_sessions.add(self._session_id)
             self._settlement = Settlement(
                 self._doors.db, self._flow, self._session_id, self._incoming,
-                holder=self._doors.holder, notify=self._doors.notify,
+                holder=self._doors.callback_holder, notify=self._doors.notify,
             )  # fmt: skip
             self._submitting = Submitting(
                 self._flow, self._doors, self._session_id,
@@ -138,6 +143,11 @@ class Bind:
                 finally:
                     self._flow.sessions.remove(self._submitting)
                     self._doors.live_sessions.discard(self._session_id)
+
+    def abandon(self) -> None:
+        """Close the socket at once."""
+        self._ending = "another node takes this connection over"
+        self._wire.abort()
 
     async def _connect(self) -> None:
         """Raises OSError, or TimeoutError also when we are to stop: nobody need wait for a host that is silent."""

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 
+from pombo.send.owner import Lease
 from pombo.send.settlement import Incoming
 from pombo.store.callbacks import Job
 from pombo.store.database import Database
@@ -20,11 +21,17 @@ class Doors:
         read_id: Callable[[bytes], tuple[str, str]],
         notify: Callable[[list[Job]], None],
         live_sessions: set[int],
+        lease: Callable[[int], Lease | None],
+        callback_holder: uuid.UUID | None,
     ) -> None:
         """read_id: a message_id's octets as (id as the operator wrote it, canonical key).
-        live_sessions: kept up to date with the sessions that are being served."""
+        live_sessions: kept up to date with the sessions that are being served.
+        lease: of a connection, while this node owns it.
+        callback_holder: who delivers the callbacks given to `notify`; None: whoever finds them in the table."""
         self.db = db
         self.holder = holder
+        self.lease = lease
+        self.callback_holder = callback_holder
         self.unseal = unseal
         self.incoming = incoming
         self.read_id = read_id

@@ -1,10 +1,11 @@
-"""What the binds of one connection share: its settings, its pace, the wake-up, whose turn it is to claim."""
+"""What the binds of one connection share: its settings, its lease, its pace, the wake-up, whose turn it is to claim."""
 
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from pombo.send.owner import Lease
 from pombo.send.pace import Pace
 from pombo.smpp.status import Status
 from pombo.store.smscs import Smsc
@@ -60,8 +61,9 @@ class Flow:
     anything may be left: so one wake-up costs one claim, however many binds there are.
     """
 
-    def __init__(self, smsc: Smsc, tally: Tally, now: float) -> None:
+    def __init__(self, smsc: Smsc, lease: Lease, tally: Tally, now: float) -> None:
         self.smsc = smsc
+        self.lease = lease
         self.tally = tally
         self.pace = Pace(smsc.rate_per_s, now)
         self.work = asyncio.Event()

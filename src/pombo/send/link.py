@@ -34,12 +34,17 @@ class Link:
     """Owns one connection until `stop`. `wake` says that messages were queued for it."""
 
     def __init__(self, smsc: Smsc, doors: Doors, tally: Tally | None = None) -> None:
+        lease = doors.lease(smsc.id)
+        assert lease is not None
+        self.lease = lease
         self._doors = doors
         self._incoming = doors.incoming(smsc)
         self._log = log.bind(smsc=smsc.name)
         self._loop = asyncio.get_running_loop()
-        self._flow = Flow(smsc, tally or Tally(), self._loop.time())
+        self._flow = Flow(smsc, lease, tally or Tally(), self._loop.time())
         self._stopping = asyncio.Event()
+        self._abandoned = False
+        self._binds: set[Bind] = set()
         self._standing: set[Bind] = set()
         self._standing_changed = asyncio.Event()
         self._some_stand = asyncio.Event()  # or we stop
@@ -91,8 +96,18 @@ class Link:
             self._noting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._noting
+            if self._abandoned:
+                return
             with contextlib.suppress(Unavailable):  # then its lease says that nobody serves it
                 await links.note_bound(self._doors.db, self.smsc.id, 0, down=True)
+
+    def abandon(self) -> None:
+        """The lease is lost: another node binds now. No goodbyes; `stop` then closes the books."""
+        self._abandoned = True
+        self._stopping.set()
+        self._some_stand.set()
+        for bind in self._binds:
+            bind.abandon()
 
     async def _run(self, kind: type[pdu.Bind], *, leads: bool) -> None:
         """leads: the others wait for one that stands: neither a host that is away nor wrong credentials are tried by
@@ -104,7 +119,9 @@ class Link:
                 if self._stopping.is_set():
                     return
             bind = Bind(kind, self._flow, self._doors, self._incoming, self._stopping, self._stands)
+            self._binds.add(bind)
             refused = await self._serve(bind)
+            self._binds.discard(bind)
             self._stands(bind, False)
             failures = _failures(failures, bind.bound_for_s)
             with contextlib.suppress(TimeoutError):
@@ -143,6 +160,8 @@ class Link:
     async def _note_standing(self) -> None:
         while True:
             down = not any(bind.submits for bind in self._standing)
+            if self._abandoned:  # its next owner says how it stands
+                return
             try:
                 await links.note_bound(self._doors.db, self.smsc.id, len(self._standing), down=down)
             except Exception as error:  # the next look writes it

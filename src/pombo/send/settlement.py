@@ -16,7 +16,7 @@ from pombo.smpp.status import Status
 from pombo.store import outbox, queue
 from pombo.store.callbacks import Job
 from pombo.store.database import LOST, Connection, Database
-from pombo.store.queue import Attempt, Retry
+from pombo.store.queue import Attempt, Ending, Retry
 
 log = structlog.get_logger()
 
@@ -88,10 +88,10 @@ class Settlement:
         session_id: int,
         incoming: Incoming,
         *,
-        holder: uuid.UUID,
+        holder: uuid.UUID | None,
         notify: Callable[[list[Job]], None],
     ) -> None:
-        """notify: given the callbacks of a commit, after it."""
+        """notify: given the callbacks of a commit, after it; they are leased to `holder`."""
         self._db = db
         self._flow = flow
         self._session_id = session_id
@@ -235,14 +235,16 @@ class Settlement:
 
     def _sorted(
         self, finished: Sequence[Outgoing]
-    ) -> tuple[list[int], list[Retry], list[tuple[int, int]], list[tuple[int, int, str]]]:
+    ) -> tuple[list[int], list[Retry], list[tuple[int, int]], list[Ending]]:
         done, retries, held, endings = [], [], [], []
         for outgoing in finished:
             message_id = outgoing.claimed.message_id
             if outgoing.expired:
-                endings.append((message_id, int(State.EXPIRED), "EXPIRED"))
+                endings.append(Ending(message_id, outgoing.claimed.claim, int(State.EXPIRED), "EXPIRED"))
             elif outgoing.error is not None:
-                endings.append((message_id, int(State.REJECTED), outgoing.error_name))
+                endings.append(
+                    Ending(message_id, outgoing.claimed.claim, int(State.REJECTED), outgoing.error_name)
+                )
             elif outgoing.uncertain and self._flow.smsc.uncertain_policy == "hold":
                 held.append((message_id, outgoing.claimed.claim))
             elif outgoing.uncertain or outgoing.retry_delay_s is not None:

@@ -85,7 +85,7 @@ class Submitting:
             await self._ended.wait()
         while not self._ended.is_set():
             self._write_waiting()
-            if self._unwritten or self._room() < 1:
+            if self._unwritten or self._room() < 1 or not self._flow.lease.may_write():
                 await wait(self._room_changed, _POLL_S)
                 continue
             if self._room() < self._window_size // 4:
@@ -104,7 +104,7 @@ class Submitting:
         """Claim what the window has room for and the pace allows, and write it; returns how long to wait then."""
         flow, now = self._flow, self._loop.time()
         room = self._room()
-        if self._ended.is_set() or room < 1:
+        if self._ended.is_set() or room < 1 or not flow.lease.may_write():
             return 0.0
         if not flow.work.is_set() and now - flow.claimed_at < _POLL_S / 2:  # another one has just looked
             return 0.0
@@ -161,6 +161,8 @@ class Submitting:
 
     def _write_waiting(self) -> None:
         """Submit what is claimed, as far as the window has room; one socket write for all of it."""
+        if not self._flow.lease.may_write():
+            return
         now, at = self._loop.time(), datetime.now(UTC)
         written = 0
         while self._unwritten and self._room() > 0:

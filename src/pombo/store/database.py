@@ -16,6 +16,7 @@ LOST = (
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InsufficientResourcesError,
     asyncpg.InternalClientError,
 )
@@ -31,6 +32,10 @@ _HOT = {
     "jit": "off",
 }
 
+
+# A node that is frozen or cut off in the middle of a transaction must not keep its locks: others wait for them to
+# take over what it owned.
+_SERVER = {"application_name": "pombo", "idle_in_transaction_session_timeout": "5s"}
 
 T = TypeVar("T")
 
@@ -65,7 +70,7 @@ class Database:
                 max_size=size,
                 connection_class=_Connection,
                 max_inactive_connection_lifetime=0,
-                server_settings={"application_name": "pombo", **(_HOT if hot else {})},
+                server_settings={**_SERVER, **(_HOT if hot else {})},
                 command_timeout=60,
             )
         except ValueError:  # which may quote a part of the password

@@ -1,6 +1,7 @@
 """The running nodes: each leases a number that stands in the ids it makes."""
 
 import uuid
+from collections.abc import Sequence
 
 from pombo.errors import PomboError
 from pombo.store.database import Database
@@ -8,8 +9,11 @@ from pombo.store.database import Database
 LEASE_S = 30
 
 
-async def lease_number(db: Database, holder: uuid.UUID) -> int:
-    """A number from 0 to 255 for this node: its own from before, one that ran out, or a new one."""
+async def lease_number(db: Database, holder: uuid.UUID, roles: Sequence[str] = ()) -> int:
+    """A number from 0 to 255 for this node: its own from before, one that ran out, or a new one.
+
+    roles: of 'api', 'send' and 'callback'; none for a command.
+    """
     async with db.transaction("begin; lock table node") as tx:
         number = await tx.fetchval("select number from node where holder = $1", holder)
         if number is None:
@@ -21,9 +25,10 @@ async def lease_number(db: Database, holder: uuid.UUID) -> int:
         if number is None:
             raise PomboError("256 nodes run on this database already; stop one first.")
         await tx.execute(
-            "insert into node (number, holder, lease_until) values ($1, $2, now() + make_interval(secs => $3))"
-            " on conflict (number) do update set holder = excluded.holder, lease_until = excluded.lease_until",
-            number, holder, LEASE_S,
+            "insert into node (number, holder, lease_until, roles) values ($1, $2, now() + make_interval(secs => $3), $4)"
+            " on conflict (number) do update"
+            " set holder = excluded.holder, lease_until = excluded.lease_until, roles = excluded.roles",
+            number, holder, LEASE_S, sorted(roles),
         )  # fmt: skip
         return int(number)
 
@@ -36,6 +41,11 @@ async def renew_number(db: Database, number: int, holder: uuid.UUID) -> bool:
             number, holder, LEASE_S,
         )
     ) is not None  # fmt: skip
+
+
+async def retire(db: Database, holder: uuid.UUID) -> None:
+    """This node is about to stop: the others share out its connections among themselves."""
+    await db.execute("update node set roles = '{}' where holder = $1", holder)
 
 
 async def release_number(db: Database, number: int, holder: uuid.UUID) -> None:

@@ -26,10 +26,14 @@ class Claimed(NamedTuple):
 
 # The window of a bind counts parts, so a claim stops before the message that would not fit; the first always goes,
 # or a message with more parts than the window would never leave. Its rows are `writing` once this is committed.
+# The session must be open, and whoever ends it (the next owner of the connection, above all) waits for this commit:
+# nothing is claimed that nobody would find again.
 _CLAIM = """
-with picked as materialized (
+with session_open as materialized (
+    select from session where id = $2 and ended_at is null for key share
+), picked as materialized (
     select message_id, class, due_at, parts from queue
-    where smsc_id = $1 and state = 0 and due_at <= now()
+    where smsc_id = $1 and state = 0 and due_at <= now() and exists (select from session_open)
     order by class, due_at, message_id limit $3
     for update skip locked
 ), fitting as materialized (
@@ -171,17 +175,24 @@ async def release_refused(db: Db, message_ids: Sequence[int]) -> None:
     )
 
 
-async def finish(db: Db, endings: Sequence[tuple[int, int, str]]) -> list[int]:
-    """(message_id, state, error): final without a receipt. Returns those that were not final before."""
+class Ending(NamedTuple):
+    message_id: int
+    claim: int  # only this one ends the message: once another node has claimed it again, that claim's answer counts
+    state: int  # message.State
+    error: str
+
+
+async def finish(db: Db, endings: Sequence[Ending]) -> list[int]:
+    """Final without a receipt. Returns those that were not final before."""
     rows = await db.fetch(
-        "with ended as (update message m set state = t.state, error = t.error, final_at = now()"
-        "  from unnest($1::bigint[], $2::smallint[], $3::text[]) t(id, state, error)"
-        "  where m.id = t.id and m.state in (0, 1, 2) returning m.id),"
-        " gone as (delete from queue where message_id = any($1::bigint[]))"
+        "with mine as materialized (select q.message_id, t.state, t.error"
+        "  from unnest($1::bigint[], $2::int[], $3::smallint[], $4::text[]) t(id, claim, state, error)"
+        "  join queue q on q.message_id = t.id and q.state = 1 and q.claims = t.claim),"
+        " ended as (update message m set state = t.state, error = t.error, final_at = now() from mine t"
+        "  where m.id = t.message_id and m.state in (0, 1, 2) returning m.id),"
+        " gone as (delete from queue where message_id = any(array(select message_id from mine)))"
         " select id from ended",
-        [message_id for message_id, _, _ in endings],
-        [state for _, state, _ in endings],
-        [error for _, _, error in endings],
+        *map(list, zip(*endings, strict=True)),
     )
     return [row["id"] for row in rows]
 
@@ -206,31 +217,23 @@ async def expire(db: Db, before_id: int, limit: int) -> list[int]:
     return [row["id"] for row in await db.fetch(_EXPIRE, before_id, limit)]
 
 
-async def begin_session(db: Db, smsc_id: int, holder: uuid.UUID) -> int:
-    """A new bind; its number stands in every row that it claims."""
-    return int(
-        await db.fetchval(
-            "insert into session (smsc_id, holder) values ($1, $2) returning id", smsc_id, holder
-        )
-    )
+async def begin_session(db: Db, smsc_id: int, holder: uuid.UUID, epoch: int) -> int | None:
+    """A new bind; its number stands in every row that it claims. None when the lease of this epoch was taken over."""
+    session_id = await db.fetchval(
+        "with owned as materialized (select from lease where smsc_id = $1 and holder = $2 and epoch = $3 for key share)"
+        " insert into session (smsc_id, holder) select $1, $2 from owned returning id",
+        smsc_id, holder, epoch,
+    )  # fmt: skip
+    return None if session_id is None else int(session_id)
 
 
 async def note_bound(db: Db, session_id: int) -> None:
     await db.execute("update session set bound_at = now() where id = $1", session_id)
 
 
-async def dead_sessions(db: Db, holder: uuid.UUID) -> list[int]:
-    """At a start: this node's open sessions from before it."""
-    rows = await db.fetch("select id from session where ended_at is null and holder = $1", holder)
-    return [row["id"] for row in rows]
-
-
-async def abandoned_sessions(db: Db) -> list[int]:
-    """Open sessions of nodes whose lease has run out."""
-    rows = await db.fetch(
-        "select id from session s where ended_at is null"
-        " and not exists (select from node n where n.holder = s.holder and n.lease_until > now())"
-    )
+async def open_sessions(db: Db, smsc_id: int) -> list[int]:
+    """Sessions of a connection, of whichever node, whose end was not written."""
+    rows = await db.fetch("select id from session where ended_at is null and smsc_id = $1", smsc_id)
     return [row["id"] for row in rows]
 
 
@@ -252,35 +255,42 @@ async def end_sessions(db: Database, session_ids: Sequence[int]) -> int:
     if not session_ids:
         return 0
     async with db.transaction() as tx:
-        await tx.execute(
-            "select pg_advisory_xact_lock(1, smsc_id) from"
-            " (select distinct smsc_id from session where id = any($1::bigint[]) order by smsc_id) s",
-            session_ids,
-        )
-        rows = await tx.fetch(
-            "select q.message_id, s.uncertain_policy = 'hold' as hold from queue q join smsc s on s.id = q.smsc_id"
-            " where q.state = 1 and q.session_id = any($1::bigint[]) for update of q",
-            session_ids,
-        )
-        ids = [row["message_id"] for row in rows]
-        await _mark_uncertain(tx, ids)
-        await tx.execute(
-            "update queue set state = 0, session_id = null, due_at = now() where message_id = any($1::bigint[])",
-            [row["message_id"] for row in rows if not row["hold"]],
-        )
-        held = [row["message_id"] for row in rows if row["hold"]]
-        await tx.execute(
-            "update queue set state = 2, session_id = null where message_id = any($1::bigint[])", held
-        )
-        await tx.execute(
-            "update message set state = 2 where id = any($1::bigint[]) and state in (0, 1)", held
-        )
-        await drop_taken(tx, ids)
-        await tx.execute(
-            "update session set ended_at = now() where id = any($1::bigint[]) and ended_at is null",
-            session_ids,
-        )
-        return len(ids)
+        return await end_sessions_in(tx, session_ids)
+
+
+async def end_sessions_in(tx: asyncpg.Connection, session_ids: Sequence[int]) -> int:
+    """`end_sessions`, in the caller's transaction."""
+    if not session_ids:
+        return 0
+    await tx.execute(
+        "select pg_advisory_xact_lock(1, smsc_id) from"
+        " (select distinct smsc_id from session where id = any($1::bigint[]) order by smsc_id) s",
+        session_ids,
+    )
+    # A claim under way commits first, so that its rows are seen below; one that comes later finds the session ended.
+    await tx.execute("select from session where id = any($1::bigint[]) order by id for update", session_ids)
+    rows = await tx.fetch(
+        "select q.message_id, s.uncertain_policy = 'hold' as hold from queue q join smsc s on s.id = q.smsc_id"
+        " where q.state = 1 and q.session_id = any($1::bigint[]) for update of q",
+        session_ids,
+    )
+    ids = [row["message_id"] for row in rows]
+    await _mark_uncertain(tx, ids)
+    await tx.execute(
+        "update queue set state = 0, session_id = null, due_at = now() where message_id = any($1::bigint[])",
+        [row["message_id"] for row in rows if not row["hold"]],
+    )
+    held = [row["message_id"] for row in rows if row["hold"]]
+    await tx.execute(
+        "update queue set state = 2, session_id = null where message_id = any($1::bigint[])", held
+    )
+    await tx.execute("update message set state = 2 where id = any($1::bigint[]) and state in (0, 1)", held)
+    await drop_taken(tx, ids)
+    await tx.execute(
+        "update session set ended_at = now() where id = any($1::bigint[]) and ended_at is null",
+        session_ids,
+    )
+    return len(ids)
 
 
 async def _mark_uncertain(tx: asyncpg.Connection, message_ids: Sequence[int]) -> None:
