@@ -15,6 +15,7 @@ from pombo.app.node import Stages, read_id
 from pombo.inbound.replies import Replies
 from pombo.receipt.match import Receipts
 from pombo.send.doors import Doors
+from pombo.send.elsewhere import Elsewhere, nowhere
 from pombo.send.link import Link
 from pombo.send.owner import Lease, now_s
 from pombo.smpp.events import BindRequested, Event, Requested
@@ -169,6 +170,7 @@ class Office:
         self.operator = operator
         self.ids = Ids(1)
         self.jobs: list[Job] = []
+        self.elsewhere: Elsewhere = nowhere
         self.holder = uuid.uuid4()
         self.leases: dict[int, Lease] = {}
         self.left: list[int] = []
@@ -208,6 +210,7 @@ class Office:
             read_id=read_id,
             notify=self.jobs.extend,
             live_sessions=set(),
+            elsewhere=self.elsewhere,
             lease=self.leases.get,
             callback_holder=self.holder,
         )
@@ -234,6 +237,28 @@ class Office:
         if self.link is not None:
             self.link.wake()
         return message_id
+
+    async def due(self, message_id: int, *, attempts: int) -> None:
+        """It waits no longer, after so many attempts."""
+        await self.db.execute(
+            "update queue set due_at = now(), attempts = $2 where message_id = $1", message_id, attempts
+        )
+        if self.link is not None:
+            self.link.wake()
+
+    async def waits(self, message_id: int, attempts: int) -> asyncpg.Record:
+        """Its row, once it waits after so many attempts."""
+
+        async def waiting() -> Any:
+            row = await self.queued(message_id)
+            return (
+                row
+                if row and (row["state"], row["attempts"], row["claims"] > 0) == (0, attempts, True)
+                else None
+            )
+
+        row: asyncpg.Record = await until(waiting)
+        return row
 
     async def message(self, message_id: int) -> asyncpg.Record:
         row = await self.db.fetchrow("select * from message where id = $1", message_id)

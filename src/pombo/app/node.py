@@ -105,6 +105,7 @@ class Node:
                 live_sessions=self._live_sessions,
                 lease=self._owner.owned.get,
                 callback_holder=holder,
+                elsewhere=lambda *asked: self._routing.elsewhere(*asked),
             ),
             self._left,
         )

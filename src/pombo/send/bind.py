@@ -105,7 +105,7 @@ class Bind:
             self._doors.live_sessions.add(self._session_id)
             self._settlement = Settlement(
                 self._doors.db, self._flow, self._session_id, self._incoming,
-                holder=self._doors.callback_holder, notify=self._doors.notify,
+                holder=self._doors.callback_holder, notify=self._doors.notify, elsewhere=self._doors.elsewhere,
             )  # fmt: skip
             self._submitting = Submitting(
                 self._flow, self._doors, self._session_id,

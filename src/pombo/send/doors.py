@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 
+from pombo.send.elsewhere import Elsewhere, nowhere
 from pombo.send.owner import Lease
 from pombo.send.settlement import Incoming
 from pombo.store.callbacks import Job
@@ -23,6 +24,7 @@ class Doors:
         live_sessions: set[int],
         lease: Callable[[int], Lease | None],
         callback_holder: uuid.UUID | None,
+        elsewhere: Elsewhere = nowhere,
     ) -> None:
         """read_id: a message_id's octets as (id as the operator wrote it, canonical key).
         live_sessions: kept up to date with the sessions that are being served.
@@ -37,3 +39,4 @@ class Doors:
         self.read_id = read_id
         self.notify = notify
         self.live_sessions = live_sessions
+        self.elsewhere = elsewhere

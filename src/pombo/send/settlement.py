@@ -9,6 +9,7 @@ import structlog
 
 from pombo.errors import Unavailable
 from pombo.message import AttemptState, State
+from pombo.send.elsewhere import Elsewhere, hand_on
 from pombo.send.flow import Flow
 from pombo.send.outgoing import Outgoing
 from pombo.smpp.pdu import DataSm, DeliverSm
@@ -90,6 +91,7 @@ class Settlement:
         *,
         holder: uuid.UUID | None,
         notify: Callable[[list[Job]], None],
+        elsewhere: Elsewhere,
     ) -> None:
         """notify: given the callbacks of a commit, after it; they are leased to `holder`."""
         self._db = db
@@ -98,6 +100,7 @@ class Settlement:
         self._incoming = incoming
         self._holder = holder
         self._notify = notify
+        self._elsewhere = elsewhere
         self.changed = asyncio.Event()  # something has gathered
         self._gathered = _Batch([], [], [], [])
         self._committing = _Batch([], [], [], [])  # what the commit under way holds
@@ -225,6 +228,9 @@ class Settlement:
             await queue.release_refused(
                 tx, [a.message_id for a in batch.late if a.state == AttemptState.REFUSED]
             )
+        if gone := await hand_on(tx, self._flow.smsc, batch.finished, self._elsewhere):
+            retries = [retry for retry in retries if retry.message_id not in gone]
+            endings = [ending for ending in endings if ending[0] not in gone]
         if retries:
             await queue.retry(tx, retries)
         if held:

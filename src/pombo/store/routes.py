@@ -149,3 +149,49 @@ update message m set smsc_id = t.smsc_id from moved t where m.id = t.message_id 
 async def move(db: Db, smsc_id: int, moves: Sequence[tuple[int, int, int]]) -> int:
     """(message_id, claims, smsc_id): waiting messages of one connection go over others. Returns how many did."""
     return len(await db.fetch(_MOVE, smsc_id, *map(list, zip(*moves, strict=True))))
+
+
+class Refused(NamedTuple):
+    """A message of a connection whose operator has just refused it."""
+
+    message_id: int
+    account_id: int
+    message_class: int
+    number: int
+    claims: int
+    refusals: int  # attempts over this connection that were refused
+    free: bool  # no operator may have a part of it, and it is still being written
+    tried: frozenset[int]  # connections that it went over, this one included
+
+
+# The messages are locked, in order: their queue rows are written next, and receipts lock messages first.
+_REFUSED = """
+select q.message_id, q.account_id, q.class, m.number, q.claims,
+       (select count(distinct a.n) from attempt a where a.message_id = m.id and a.smsc_id = $1 and a.state = 4),
+       q.state = 1 and q.parts_taken = 0
+         and not exists (select from attempt a where a.message_id = m.id and a.state in (0, 1, 2)),
+       array(select a.smsc_id from attempt a where a.message_id = m.id)
+from message m join queue q on q.message_id = m.id
+where m.id = any($2::bigint[]) and q.smsc_id = $1 and m.state in (0, 1, 2)
+order by m.id for no key update of m
+"""
+
+
+async def refused(db: Db, smsc_id: int, message_ids: Sequence[int]) -> list[Refused]:
+    """Those of these messages that are still this connection's."""
+    rows = await db.fetch(_REFUSED, smsc_id, message_ids)
+    return [
+        Refused(row[0], row[1], row[2], row[3], row[4], row[5], row[6], frozenset(row[7]) | {smsc_id})
+        for row in rows
+    ]
+
+
+async def hand_on(db: Db, moves: Sequence[tuple[int, int, int]]) -> None:
+    """(message_id, claims, smsc_id): messages that are being written wait for another connection, and are due."""
+    await db.execute(
+        "with moved as (update queue q set smsc_id = t.smsc_id, state = 0, session_id = null, due_at = now()"
+        "  from unnest($1::bigint[], $2::int[], $3::int[]) t(message_id, claims, smsc_id)"
+        "  where q.message_id = t.message_id and q.state = 1 and q.claims = t.claims returning q.message_id, q.smsc_id)"
+        " update message m set smsc_id = t.smsc_id from moved t where m.id = t.message_id",
+        *map(list, zip(*moves, strict=True)),
+    )

@@ -1,0 +1,63 @@
+"""Messages that an operator refused, and that another one may take.
+
+A message that was refused for good goes once over each other connection that a rule leads to and that is available;
+then the last refusal stands. So does one that was refused for the moment three times; where none is left it stays and
+is tried again. Not where the number itself is refused, nor where this operator may have a part of the message.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
+
+import structlog
+
+from pombo.send.outgoing import Outgoing
+from pombo.smpp.status import Status
+from pombo.store import routes
+from pombo.store.database import Connection
+from pombo.store.smscs import Smsc
+
+log = structlog.get_logger()
+
+# number, account, class, connections that were tried -> an available one that a rule leads to
+Elsewhere = Callable[[int, int, int, Collection[int]], int | None]
+
+_REFUSALS_FOR_THE_MOMENT: Final = 3
+
+
+def nowhere(number: int, account_id: int, message_class: int, tried: Collection[int]) -> None:
+    """There is no other connection."""
+
+
+async def hand_on(tx: Connection, smsc: Smsc, finished: Sequence[Outgoing], elsewhere: Elsewhere) -> set[int]:
+    """Call it when the attempts of `finished` are written. Returns the messages that are not this connection's any more:
+    nothing else of them is to be settled."""
+    refused = {o.claimed.message_id: o for o in finished if _may_go(o)}
+    if not refused:
+        return set()
+    gone, moves = set(refused), []
+    for message in await routes.refused(tx, smsc.id, list(refused)):
+        outgoing = refused[message.message_id]
+        if message.claims != outgoing.claimed.claim:
+            continue  # handed on already: this is written twice, for the answer to the first COMMIT was lost
+        gone.remove(message.message_id)
+        if message.refusals < _REFUSALS_FOR_THE_MOMENT and outgoing.error is None:
+            continue
+        if not message.free:
+            continue
+        to = elsewhere(message.number, message.account_id, message.message_class, message.tried)
+        if to is not None:
+            moves.append((message.message_id, message.claims, to))
+    if moves:
+        await routes.hand_on(tx, moves)
+        log.info("refused_and_handed_on", smsc=smsc.name, messages=len(moves))
+    return gone | {message_id for message_id, _, _ in moves}
+
+
+def _may_go(outgoing: Outgoing) -> bool:
+    if outgoing.expired or outgoing.uncertain or not outgoing.tried:
+        return False
+    if outgoing.taken or outgoing.claimed.parts_taken:
+        return False
+    if outgoing.error is not None:
+        return outgoing.error != Status.ESME_RINVDSTADR
+    return outgoing.retry_delay_s is not None and outgoing.claimed.n >= _REFUSALS_FOR_THE_MOMENT
