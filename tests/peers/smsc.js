@@ -163,6 +163,7 @@ const commands = {
   receipt: ({ from, to, number, receipt }) => sendReceipt(from, to, number, receipt),
   deliver: ({ body, tag }) => {
     const fields = { ...body, short_message: Buffer.from(body.short_message || '', 'hex') };
+    if (body.message_payload) fields.message_payload = Buffer.from(body.message_payload, 'hex');
     const session = [...bound][0];
     if (session) deliver(session, fields, tag);
     else tell('deliver', { tag, sent: false });

@@ -97,3 +97,50 @@ def test_nobody_sees_what_belongs_to_another_account(
     smsc.deliver(f"55{number}", b"ainda para a loja")
     customer.wait_reply("ainda para a loja")
     assert other.replies(todas="1") == []
+
+
+@pytest.mark.parametrize("mode", ["udh16", "sar", "payload"])
+def test_parts_of_a_long_reply_are_joined_however_the_operator_marks_them(
+    customer: Customer, smsc: Smsc, mode: str
+) -> None:
+    number = _answered_number(customer, f"carta-{mode}")
+    text = f"{mode}: " + "Não é 🕊 tão curta. " * 9
+    octets = text.encode("utf-16-be")
+    pieces = [octets[at : at + 120] for at in range(0, len(octets), 120)]
+
+    for n in reversed(range(len(pieces))):
+        place = (len(pieces), n + 1)
+        header = bytes([12, 5, 4, 0x0B, 0x84, 0x23, 0xF0, 8, 4, 1, 77, *place])  # ports come first
+        if mode == "udh16":
+            smsc.deliver(f"55{number}", header + pieces[n], esm_class=0x40, data_coding=8)
+        elif mode == "payload":
+            payload = (header + pieces[n]).hex()
+            smsc.deliver(f"55{number}", b"", esm_class=0x40, data_coding=8, message_payload=payload)
+        else:
+            sar = {"sar_msg_ref_num": 333, "sar_total_segments": place[0], "sar_segment_seqnum": place[1]}
+            smsc.deliver(f"55{number}", pieces[n], data_coding=8, **sar)
+
+    assert customer.wait_reply(text)["id"] == f"carta-{mode}"
+
+
+def test_reply_that_answers_nothing_goes_to_the_owner_of_its_keyword_or_is_assigned_by_a_person(
+    program: Program, smsc: Smsc, receiver: Receiver
+) -> None:
+    owner = program.add_account("dona da palavra")
+    account = str(owner.account_id)
+    program.run("callback", "set", account, "--kind", "mo", "--url", f"{receiver.url}/achada")
+    stranger, other = new_number(), new_number()
+    smsc.deliver(f"55{stranger}", b"Sorteio, quero", "before")
+    smsc.wait("deliver_resp", tag="before", status=0)
+
+    shown = program.run("reply", "list", "--unowned", "--number")["replies"]
+    [reply_id] = [reply["reply"] for reply in shown if reply["number"] == f"55{stranger}"]
+    program.run("shortcode", "add", "27300", "--account", account, "--keyword", "SORTEIO")
+    smsc.deliver(f"55{other}", "sortéio".encode("latin-1"), data_coding=3)
+    receiver.wait(f"numero={other}")
+    assert not [t for t in receiver.targets if f"numero={stranger}" in t]
+
+    program.run("reply", "assign", reply_id, "--account", account)
+    receiver.wait(f"numero={stranger}")
+    assert {reply["numero"] for reply in owner.replies(todas="1")} == {stranger, other}
+    program.run("shortcode", "remove", "27300", "--keyword", "sorteio")
