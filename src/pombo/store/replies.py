@@ -37,6 +37,7 @@ class Stored(NamedTuple):
 # It answers the newest message (by id: the one accepted last) from its destination to its source, of whichever account;
 # also one that was written to this connection and never answered: the source address and the time of those are only
 # noted with the answer. What answers none belongs to whom its destination and first word are given, or its destination.
+# `+ 0` keeps the planner from walking a whole table in the order of its ids for the first that fits.
 _STORE = """
 with new as materialized (
     select *, row_number() over (partition by body_hash order by id) as place, service_address(destination) as address
@@ -53,7 +54,7 @@ with new as materialized (
               when s.ended_at is null and not (select alone from alone)
                   and s.holder = (select holder from session where id = n.session_id) then false
               else i.received_at > coalesce(s.ended_at, now()) - make_interval(secs => $14) end
-        order by i.id offset n.place - 1 limit 1
+        order by i.id + 0 offset n.place - 1 limit 1
     ) as of_id from new n
 ), renewed as (
     update inbox i set session_id = r.session_id, sequence_number = r.sequence_number
@@ -76,7 +77,7 @@ from new n join repetition r on r.id = n.id and r.of_id is null left join latera
      where a.smsc_id = $1 and a.number = n.number and a.smsc_key is null and a.state = 0
        and a.submitted_at > now() - make_interval(hours => $12)
        and service_address(coalesce(nullif(c.source_addr, ''), s.source_addr)) in (n.address, '')
-     order by u.id desc limit 1)
+     order by u.id + 0 desc limit 1)
     order by id desc limit 1
 ) m on true left join lateral (
     select account_id from reply_owner
