@@ -16,20 +16,26 @@ if TYPE_CHECKING:
     from pombo.callback.lane import Endpoint, Lane
 
 MAX_ANSWER_OCTETS = 64 * 1024
+KEPT_OCTETS = 2048  # of an answer, head included; more would leave the row for a table of its own (TOAST)
 
 
 class Call:
     """One attempt at one callback, from the moment it has a place until its outcome is known."""
 
-    __slots__ = ("connection", "deadline", "dialling", "endpoint", "job", "lane", "request", "started")
+    __slots__ = (
+        "at_s", "connection", "deadline", "dialling", "endpoint", "job", "lane", "request", "signature", "started", "target",
+    )  # fmt: skip
 
     def __init__(
-        self, lane: "Lane", endpoint: "Endpoint", job: Job, request: bytes, started: float, deadline: float
+        self, lane: "Lane", endpoint: "Endpoint", job: Job, at_s: float, started: float, deadline: float
     ) -> None:
         self.lane = lane
         self.endpoint = endpoint  # as registered when the call began
         self.job = job
-        self.request = request
+        self.at_s = at_s  # since 1970
+        self.target = ""  # of the request, below with its signature
+        self.signature = ""
+        self.request = b""
         self.started = started  # loop time
         self.deadline = deadline  # loop time
         self.connection: Connection | None = None
@@ -39,14 +45,20 @@ class Call:
 class Answer:
     """What came of a call. status: of the HTTP answer, None where there was none; then `error` says why."""
 
-    __slots__ = ("error", "retry_after", "status", "untouched")
+    __slots__ = ("error", "octets", "retry_after", "status", "untouched")
 
     def __init__(
-        self, status: int | None, error: str = "", retry_after: str = "", untouched: bool = False
+        self,
+        status: int | None,
+        error: str = "",
+        retry_after: str = "",
+        untouched: bool = False,
+        octets: bytes = b"",
     ) -> None:
         self.status = status
         self.error = error
         self.retry_after = retry_after  # the header, as it came
+        self.octets = octets  # the first KEPT_OCTETS of it
         self.untouched = untouched  # a kept-alive connection ended before one octet of answer
 
 

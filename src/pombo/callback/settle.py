@@ -10,7 +10,7 @@ import structlog
 
 from pombo.errors import Unavailable
 from pombo.store import callbacks as store
-from pombo.store.callbacks import Failure
+from pombo.store.callbacks import Attempt, Failure
 from pombo.store.database import Db
 
 log = structlog.get_logger()
@@ -27,17 +27,14 @@ class Settlement:
         self._db = db
         self._holder = holder
         self._on_due = on_due  # told the shortest pause after every commit of failures
-        self._confirmed: dict[int, list[int]] = {}  # by HTTP status
+        self._confirmed: list[Attempt] = []
         self._failed: list[Failure] = []
         self._news = asyncio.Event()
         self._stopping = False
 
-    def confirmed(self, callback_id: int, status: int) -> None:
-        ids = self._confirmed.get(status)
-        if ids is None:
-            ids = self._confirmed[status] = []
-        ids.append(callback_id)
-        if len(ids) == 1:
+    def confirmed(self, attempt: Attempt) -> None:
+        self._confirmed.append(attempt)
+        if len(self._confirmed) == 1:
             self._news.set()
 
     def failed(self, failure: Failure) -> None:
@@ -62,15 +59,14 @@ class Settlement:
 
     async def flush(self) -> bool:
         """Commits what there is; False when something has to wait for the next time."""
-        confirmed, self._confirmed = self._confirmed, {}
+        confirmed, self._confirmed = self._confirmed, []
         failed, self._failed = self._failed, []
         done = True
-        for status, ids in confirmed.items():
-            for start in range(0, len(ids), ROWS):
-                chunk = ids[start : start + ROWS]
-                if not await self._committed(store.confirm(self._db, status, chunk)):
-                    self._confirmed.setdefault(status, []).extend(chunk)
-                    done = False
+        for start in range(0, len(confirmed), ROWS):
+            attempts = confirmed[start : start + ROWS]
+            if not await self._committed(store.confirm(self._db, attempts)):
+                self._confirmed.extend(attempts)
+                done = False
         for start in range(0, len(failed), ROWS):
             failures = failed[start : start + ROWS]
             if await self._committed(store.fail(self._db, self._holder, failures)):
@@ -84,6 +80,7 @@ class Settlement:
         try:
             await statement
         except (Unavailable, asyncpg.PostgresError) as error:
-            log.warning("callback outcomes not committed yet", error=type(error).__name__)
+            waiting = len(self._confirmed) + len(self._failed)
+            log.warning("callback_outcomes_wait", error=type(error).__name__, waiting=waiting)
             return False
         return True

@@ -31,7 +31,7 @@ class Job(NamedTuple):
     at: datetime  # aware; DLR: final_at, MO: received_at
     time_zone: str
     attempts: int = 0  # those that are over
-    age_s: float = 0.0  # since the row was written, when it was claimed
+    age_s: float = 0.0  # since its schedule began, when it was claimed
 
 
 class EndpointRow(NamedTuple):
@@ -51,13 +51,28 @@ class Room(NamedTuple):
     places: int
 
 
+class Attempt(NamedTuple):
+    """What was called and what came of it, in the order of the columns of `callback_attempt`."""
+
+    callback_id: int
+    at_s: float  # since 1970, when it began
+    url: str
+    signature: str  # webhook-signature
+    address: str  # that was dialled, else ''
+    status: int | None  # of the HTTP answer, where there was one
+    error: str  # '' where the status says it all
+    duration_ms: int
+    answer: bytes  # its first octets, as they came
+
+
 class Failure(NamedTuple):
-    """The outcome of a failed attempt. pause_s: until the next one; None parks the row."""
+    """The end of a failed attempt. pause_s: until the next one; None parks the row."""
 
     callback_id: int
     pause_s: float | None
     status: int | None  # of the HTTP answer, where there was one
     error: str
+    attempt: Attempt | None  # None: nothing could be called
 
 
 # Walks the partial index endpoint by endpoint, so that one endpoint's million rows never fill the batch.
@@ -77,7 +92,7 @@ with room as materialized (
     update callback c set leased_by = $1, leased_until = now() + $2 * interval '1 second'
     where c.id = any(array(select id from taken))
     returning c.id, c.account_id, c.kind, c.subject_id, c.attempts, c.due_at,
-        extract(epoch from now() - c.created_at)::float8 as age_s
+        extract(epoch from now() - coalesce(c.replayed_at, c.created_at))::float8 as age_s
 )
 select c.*, a.time_zone, m.state, coalesce(m.client_ref, i.client_ref) as client_ref,
     coalesce(m.destination, i.source) as number, i.body as text,
@@ -130,46 +145,60 @@ def _job(row: Any) -> Job:
     )
 
 
-async def confirm(db: Db, status: int, ids: Sequence[int]) -> None:
-    """Confirms callbacks answered with this HTTP status; their replies count as read, in the same commit.
+# Attempts as arrays, from parameter $1 on.
+_ATTEMPTS = """
+with attempt as materialized (
+    select * from unnest($1::bigint[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[],
+        $8::int[], $9::bytea[]) as t (callback_id, at_s, url, signature, address, status, error, duration_ms, answer)
+), kept as (
+    insert into callback_attempt (callback_id, at, url, signature, address, status, error, duration_ms, answer)
+    select callback_id, to_timestamp(at_s), url, signature, address, status, error, duration_ms, answer from attempt
+)"""
+
+
+async def confirm(db: Db, attempts: Sequence[Attempt]) -> None:
+    """Confirms callbacks with the attempts that succeeded; their replies count as read, in the same commit.
 
     Whoever holds the lease by now: the customer has it, and a second confirmation changes nothing.
     """
     await db.execute(
-        """
-        with done as (
-            update callback set state = 1, attempts = attempts + 1, last_status = $2, last_error = '',
-                leased_by = null, leased_until = null
-            where id = any($1::bigint[]) and state <> 1
-            returning kind, subject_id
+        f"""{_ATTEMPTS}, done as (
+            update callback c set state = 1, attempts = least(c.attempts + 1, 32767), last_status = a.status,
+                last_error = '', leased_by = null, leased_until = null
+            from attempt a where c.id = a.callback_id and c.state <> 1
+            returning c.kind, c.subject_id
         )
         update inbox set read_at = now()
         where id = any(array(select subject_id from done where kind = 2)) and read_at is null
         """,
-        sorted(ids),
-        status,
+        *_columns(sorted(attempts)),
     )
 
 
 async def fail(db: Db, holder: uuid.UUID, failures: Sequence[Failure]) -> None:
     """Puts failed callbacks off, or parks them. Rows that another node took over meanwhile are left alone."""
-    ordered = sorted(failures, key=lambda failure: failure.callback_id)
+    ordered = sorted(failures)
     await db.execute(
-        """
+        f"""{_ATTEMPTS}
         update callback c set
             attempts = least(c.attempts + 1, 32767),
             state = case when f.pause_s is null then 2 else 0 end,
             due_at = now() + coalesce(f.pause_s, 0) * interval '1 second',
             last_status = f.status, last_error = f.error, leased_by = null, leased_until = null
-        from unnest($1::bigint[], $2::float8[], $3::int[], $4::text[]) as f (id, pause_s, status, error)
-        where c.id = f.id and c.state = 0 and c.leased_by = $5
+        from unnest($10::bigint[], $11::float8[], $12::int[], $13::text[]) as f (id, pause_s, status, error)
+        where c.id = f.id and c.state = 0 and c.leased_by = $14
         """,
+        *_columns([f.attempt for f in ordered if f.attempt is not None]),
         [f.callback_id for f in ordered],
         [f.pause_s for f in ordered],
         [f.status for f in ordered],
         [f.error for f in ordered],
         holder,
     )
+
+
+def _columns(attempts: Sequence[Attempt]) -> list[Sequence[object]]:
+    return list(zip(*attempts, strict=True)) or [()] * len(Attempt._fields)
 
 
 async def release(db: Db, holder: uuid.UUID) -> None:
@@ -214,7 +243,7 @@ async def close_orphans(db: Db) -> int:
             select account_id, kind from waiting w
             where not exists (select from endpoint e where e.account_id = w.account_id and e.kind = w.kind)
         ), closed as (
-            update callback c set state = 2, last_error = 'no URL registered',
+            update callback c set state = 2, last_error = 'no URL registered', due_at = now(),
                 leased_by = null, leased_until = null
             from orphan o
             where c.account_id = o.account_id and c.kind = o.kind and c.state = 0
@@ -234,12 +263,12 @@ async def park_aged(db: Db, account_id: int, kind: int, age_s: float) -> int:
         with aged as materialized (
             select id from callback
             where account_id = $1 and kind = $2 and state = 0 and due_at <= now()
-              and created_at < now() - $3 * interval '1 second'
+              and coalesce(replayed_at, created_at) < now() - $3 * interval '1 second'
               and (leased_until is null or leased_until <= now())
             limit 10000
             for update skip locked
         )
-        update callback set state = 2, leased_by = null, leased_until = null,
+        update callback set state = 2, due_at = now(), leased_by = null, leased_until = null,
             last_error = case last_error when '' then 'endpoint did not answer' else last_error end
         where id = any(array(select id from aged))
         returning 1
