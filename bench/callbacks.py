@@ -29,7 +29,10 @@ from pombo.store.embedded import Embedded
 from pombo.store.migrate import migrate
 
 HOLDER = uuid.UUID(int=1)
-OK = b"HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Tue, 24 Nov 2026 12:00:00 GMT\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nOK"
+OK = (
+    b"HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Tue, 24 Nov 2026 12:00:00 GMT\r\nContent-Type: text/html\r\n"
+    b"Content-Length: 2\r\n\r\nOK"
+)
 OOPS = b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops"
 BAD = ("hung", "octet", "reset", "500", "endless")
 COUNT = 30_000  # in one measurement of the rate
@@ -60,7 +63,9 @@ class Receiver(asyncio.Protocol):
                 self.transport.write(OK)
                 if self.told is not None:
                     subject = target.split("id=ref")[1].split("&")[0]
-                    self.told.sendto(struct.pack("!qd", int(subject), time.monotonic()), self.told.getpeername())
+                    self.told.sendto(
+                        struct.pack("!qd", int(subject), time.monotonic()), self.told.getpeername()
+                    )
             case "octet":
                 self.octet(0)
             case "reset":
@@ -68,7 +73,12 @@ class Receiver(asyncio.Protocol):
             case "500":
                 self.transport.write(OOPS)
             case "endless":
-                self.transport.write(b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1000\r\n" + b"x" * 4096 + b"\r\n")
+                self.transport.write(
+                    b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    + b"1000\r\n"
+                    + b"x" * 4096
+                    + b"\r\n"
+                )
                 self.endless()
 
     def octet(self, n):
@@ -101,7 +111,9 @@ def receive(ready, told_port):
 @contextlib.contextmanager
 def receiver(told_port=0):
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("fork").Process(target=receive, args=(there, told_port), daemon=True)
+    process = multiprocessing.get_context("fork").Process(
+        target=receive, args=(there, told_port), daemon=True
+    )
     process.start()
     try:
         yield here.recv()
@@ -129,7 +141,9 @@ async def database():
 
 async def endpoint(db, name, url):
     account_id = await db.fetchval("insert into account (name) values ($1) returning id", name)
-    await store.set_endpoint(db, account_id, CallbackKind.DLR, url, literal=False, any_2xx=False, secret_sealed=b"k" * 32)
+    await store.set_endpoint(
+        db, account_id, CallbackKind.DLR, url, literal=False, any_2xx=False, secret_sealed=b"k" * 32
+    )
     return account_id
 
 
@@ -153,13 +167,15 @@ async def rate():
     """Callbacks a second, committed outcomes included; and this process's CPU time for each."""
     with receiver() as port:
         async with database() as db:
-            accounts = [await endpoint(db, f"a{n}", f"http://127.0.0.1:{port}/ok/{n}") for n in range(ENDPOINTS)]
+            accounts = [
+                await endpoint(db, f"a{n}", f"http://127.0.0.1:{port}/ok/{n}") for n in range(ENDPOINTS)
+            ]
+            calls = deliverer(db)
+            await calls.start()
             jobs = []
             for first in range(0, COUNT, 5000):
                 jobs += await final(db, 1000 + first, [accounts[n % ENDPOINTS] for n in range(5000)])
             await db.execute("vacuum analyze callback")
-            calls = deliverer(db)
-            await calls.start()
             started, cpu = time.perf_counter(), time.process_time()
             for first in range(0, COUNT, 100):
                 calls.hand_over(jobs[first : first + 100])
@@ -189,7 +205,11 @@ async def first_attempts(*, bad):
     with receiver(told.getsockname()[1]) as port, receiver() as bad_port:
         async with database() as db:
             good = [await endpoint(db, f"a{n}", f"http://127.0.0.1:{port}/ok/{n}") for n in range(HEALTHY)]
-            others = [await endpoint(db, name, f"http://127.0.0.1:{bad_port}/{name}") for name in BAD] if bad else []
+            others = (
+                [await endpoint(db, name, f"http://127.0.0.1:{bad_port}/{name}") for name in BAD]
+                if bad
+                else []
+            )
             calls = deliverer(db)
             await calls.start()
             loop.add_reader(told, hear)
@@ -220,7 +240,9 @@ def main():
     if "fair" in sys.argv[1:] or len(sys.argv) == 1:
         alone = p99_ms(uvloop.run(first_attempts(bad=False)))
         beside = p99_ms(uvloop.run(first_attempts(bad=True)))
-        print(f"first attempt  p99 {alone:.1f} ms alone, {beside:.1f} ms beside five bad endpoints: {beside / alone:.2f}")
+        print(
+            f"first attempt  p99 {alone:.1f} ms alone, {beside:.1f} ms beside five bad endpoints: {beside / alone:.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -163,7 +163,7 @@ async def test_the_platforms_own_network_is_never_dialled(
 async def test_a_name_that_changes_its_answer_is_judged_by_the_address_that_is_dialled(
     outbox: Any, receive: Any, deliver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pombo.callback.dial.RESOLVED_FOR_S", -1.0)  # asks every time
+    monkeypatch.setattr("pombo.callback.names.KNOWN_S", -1.0)  # asks every time
     canary = await receive()
     asked: list[str] = []
 
@@ -702,7 +702,7 @@ async def test_nothing_secret_is_logged(
     await parked(outbox)
     await deliverer.stop()
     said = capsys.readouterr()
-    assert "one probe at a time" in said.out + said.err
+    assert "callback_endpoint_fails" in said.out + said.err
     for secret in ("canary", "11999999999", "ref7"):
         assert secret not in said.out + said.err
         assert not any(secret in row["last_error"] for row in await outbox.rows())

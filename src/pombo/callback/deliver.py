@@ -10,7 +10,7 @@ import random
 import ssl
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
@@ -18,17 +18,18 @@ import asyncpg
 import structlog
 
 from pombo.callback import schedule
-from pombo.callback.address import query
 from pombo.callback.connection import Answer, Call, Connection
-from pombo.callback.dial import DialError, Dialler, Resolve, system_resolve
+from pombo.callback.dial import DialError, Dialler
+from pombo.callback.figures import Cause, Figures, Tally, cause_of
 from pombo.callback.lane import BREAK_AFTER_FAILURES, Endpoint, Lane
+from pombo.callback.names import Resolve, system_resolve
+from pombo.callback.request import attempt, write_request
 from pombo.callback.settle import Settlement
-from pombo.callback.sign import webhook_id
 from pombo.callback.supply import Supply
 from pombo.config import Network
 from pombo.errors import Unavailable
 from pombo.store import callbacks as store
-from pombo.store.callbacks import LEASE_S, Failure, Job
+from pombo.store.callbacks import LEASE_S, Attempt, Failure, Job
 from pombo.store.database import Db
 
 log = structlog.get_logger()
@@ -80,6 +81,8 @@ class Deliverer:
         self._dialler = Dialler(allow=allow, tls=tls or ssl.create_default_context(), resolve=resolve)
         self._settlement = Settlement(db, holder, self._due_in)
         self._supply = Supply(db, holder, unseal, lambda key: Lane(key, in_flight, in_flight_max))
+        self._tally = Tally()
+        self._parked: Counter[Lane] = Counter()  # at the end of their schedule, since it was last logged
         self._calls: set[Call] = set()
         self._line: deque[Lane] = deque()  # lanes that wait for one of the shared places, in turn
         self._hungry: set[Lane] = set()  # lanes whose rows wait in the table
@@ -128,7 +131,7 @@ class Deliverer:
         try:
             await store.release(self._db, self._holder)
         except (Unavailable, asyncpg.PostgresError) as error:
-            log.warning("callback leases not given back; they end by themselves", error=type(error).__name__)
+            log.warning("callback_leases_left", error=type(error).__name__)
 
     def hand_over(self, jobs: Sequence[Job]) -> None:
         """Takes callbacks just committed with a lease of LEASE_S to this node. Never waits, never raises.
@@ -151,6 +154,18 @@ class Deliverer:
         """Rows of `endpoint` have changed."""
         self._changed.set()
 
+    def figures(self) -> Figures:
+        lanes = [lane for lane in self._supply.lanes.values() if lane.endpoint is not None]
+        return Figures(
+            attempts={cause: self._tally.attempts[cause] for cause in Cause},
+            durations=tuple(self._tally.durations),
+            durations_sum_s=self._tally.durations_sum_s,
+            in_flight=len(self._calls),
+            waiting=sum(lane.waiting for lane in lanes),
+            broken=sum(lane.broken for lane in lanes),
+            endpoints=len(lanes),
+        )
+
     # Loops
 
     async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
@@ -158,12 +173,12 @@ class Deliverer:
             try:
                 await step()
             except (Unavailable, asyncpg.PostgresError) as error:
-                log.warning("callbacks: database not available", error=type(error).__name__)
+                log.warning("callbacks_wait_for_database", step=step.__name__, error=type(error).__name__)
                 await asyncio.sleep(1)
             except (
                 Exception
             ) as error:  # a fault of ours must not end the stage; without its text: it may quote data
-                log.error("callbacks: fault", error=type(error).__name__, step=step.__name__)
+                log.error("callbacks_failed", step=step.__name__, error=type(error).__name__)
                 await asyncio.sleep(1)
 
     async def _poll(self) -> None:
@@ -179,7 +194,7 @@ class Deliverer:
         self._hungry.clear()
         touched, gone = await self._supply.claim(lanes, self._expires())
         for callback_id in gone:
-            self._settlement.failed(Failure(callback_id, None, None, "message no longer kept"))
+            self._settlement.failed(Failure(callback_id, None, None, "message no longer kept", None))
         for lane in touched:
             self._pump(lane)
         await asyncio.sleep(POLL_PAUSE_S)
@@ -193,6 +208,11 @@ class Deliverer:
         now = self._loop.time()
         for lane in self._supply.lanes.values():
             lane.close_idle(now - IDLE_S)
+        for lane, count in self._parked.items():
+            log.warning(
+                "callbacks_parked", **lane.named(), host=lane.host, count=count, reason="24 hours over"
+            )
+        self._parked.clear()
         self.wake()
 
     async def _watch(self) -> None:
@@ -205,13 +225,11 @@ class Deliverer:
             else:
                 if call.dialling is not None:
                     call.dialling.cancel()
-                self._answered(None, call, Answer(None, "timeout"))
+                self._answered(None, call, Answer(None, "timeout", Cause.TIMEOUT))
 
     async def _park_aged(self) -> None:
         await asyncio.sleep(AGED_S)
-        count = await self._supply.park_aged()
-        if count:
-            log.warning("callbacks parked: endpoints did not answer for a day", count=count)
+        await self._supply.park_aged()
 
     # Calls
 
@@ -251,27 +269,16 @@ class Deliverer:
     def _begin(self, lane: Lane, endpoint: Endpoint, job: Job, now: float) -> None:
         if endpoint.place is None:
             lane.ended(bool(job.attempts), False, 0.0)
-            self._failed(job, Answer(None, endpoint.error))
+            self._failed(lane, job, Answer(None, endpoint.error))
             return
-        call = Call(lane, endpoint, job, self._request(endpoint, job), now, now + self._timeout_s)
+        call = Call(lane, endpoint, job, self._clock(), now, now + self._timeout_s)
+        write_request(call, endpoint, endpoint.place.authority)
         self._calls.add(call)
         connection = lane.connection(now, IDLE_S)
         if connection is not None:
             connection.send(call)
         else:
             self._dial(call)
-
-    def _request(self, endpoint: Endpoint, job: Job) -> bytes:
-        assert endpoint.place is not None
-        target = endpoint.opening + query(job)
-        message_id = webhook_id(job.callback_id)
-        timestamp_s = int(self._clock())
-        return (
-            f"GET {target} HTTP/1.1\r\nHost: {endpoint.place.authority}\r\n"
-            f"User-Agent: pombo\r\nAccept: */*\r\n"
-            f"webhook-id: {message_id}\r\nwebhook-timestamp: {timestamp_s}\r\n"
-            f"webhook-signature: {endpoint.signer.signature(message_id, timestamp_s, target)}\r\n\r\n"
-        ).encode("ascii")
 
     def _dial(self, call: Call) -> None:
         call.connection = None
@@ -286,8 +293,9 @@ class Deliverer:
             )
         except DialError as error:
             call.dialling = None
+            call.address = error.address
             if call in self._calls:
-                self._answered(None, call, Answer(None, str(error)))
+                self._answered(None, call, Answer(None, str(error), error.cause))
             return
         call.dialling = None
         if call in self._calls and connection.usable:
@@ -308,12 +316,14 @@ class Deliverer:
         lane = call.lane
         status = answer.status
         ok = status == 200 or (call.endpoint.row.any_2xx and status is not None and 200 <= status < 300)
+        cause = Cause.CONFIRMED if ok else cause_of(status) if status else answer.cause
+        self._tally.count(cause, now - call.started)
         self._log_turn(lane, call, answer, ok)
         lane.ended(bool(call.job.attempts), ok, now - call.started)
         if ok and status is not None:
-            self._settlement.confirmed(call.job.callback_id, status)
+            self._settlement.confirmed(attempt(call, answer, now))
         else:
-            self._failed(call.job, answer)
+            self._failed(lane, call.job, answer, attempt(call, answer, now))
         if connection is not None and connection.usable:
             if lane.endpoint is call.endpoint and not self._stopping:
                 connection.idle_since = now
@@ -339,24 +349,24 @@ class Deliverer:
             self._queue(lane)
         self._refill(lane)
 
-    def _failed(self, job: Job, answer: Answer) -> None:
-        retry_after_s = None
-        if answer.retry_after:
-            at = datetime.fromtimestamp(self._clock(), UTC)
-            retry_after_s = schedule.read_retry_after_s(answer.retry_after, at)
+    def _failed(self, lane: Lane, job: Job, answer: Answer, made: Attempt | None = None) -> None:
+        at = datetime.fromtimestamp(self._clock(), UTC)
+        retry_after_s = schedule.read_retry_after_s(answer.retry_after, at)
         pause_s = self._pause_s(job.attempts + 1, job.age_s, retry_after_s)
         error = answer.error or f"HTTP {answer.status}"
-        self._settlement.failed(Failure(job.callback_id, pause_s, answer.status, error))
+        self._settlement.failed(Failure(job.callback_id, pause_s, answer.status, error, made))
+        if pause_s is None:
+            self._parked[lane] += 1
 
     def _log_turn(self, lane: Lane, call: Call, answer: Answer, ok: bool) -> None:
         """Says when an endpoint stops answering, and when it is back; single failures stand in the table."""
         if ok and lane.broken:
-            log.info("callback endpoint answers again", account_id=lane.key[0], host=call.endpoint.host)
+            log.info("callback_endpoint_answers", **lane.named(), host=call.endpoint.host)
         elif not ok and lane.failures == BREAK_AFTER_FAILURES - 1:
             log.warning(
-                "callback endpoint fails: one probe at a time",
-                account_id=lane.key[0],
+                "callback_endpoint_fails",
+                **lane.named(),
                 host=call.endpoint.host,
-                status=answer.status,
-                error=answer.error,
+                error=answer.error or f"HTTP {answer.status}",
+                waiting=lane.waiting,
             )

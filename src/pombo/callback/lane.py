@@ -11,6 +11,7 @@ from pombo.callback.address import Place, opening, split_url
 from pombo.callback.connection import Connection
 from pombo.callback.sign import Signer
 from pombo.errors import PomboError
+from pombo.message import CallbackKind
 from pombo.store.callbacks import EndpointRow, Job
 
 BREAK_AFTER_FAILURES = 5
@@ -26,6 +27,7 @@ class Endpoint(NamedTuple):
 
     row: EndpointRow
     place: Place | None
+    origin: str  # of the URL, what stands before the request target
     opening: str  # request target up to the first parameter
     signer: Signer
     error: str  # why it cannot be called, else ""
@@ -40,12 +42,13 @@ def endpoint(row: EndpointRow, unseal: Callable[[bytes], bytes]) -> Endpoint:
     try:
         place = split_url(row.url)
     except PomboError:
-        return Endpoint(row, None, "", _NO_SIGNER, "URL not valid")
+        return Endpoint(row, None, "", "", _NO_SIGNER, "URL not valid")
     try:
         secret = unseal(row.secret_sealed)
     except Exception:  # whatever the cipher raises for a secret sealed with another key
-        return Endpoint(row, None, "", _NO_SIGNER, "secret cannot be unsealed")
-    return Endpoint(row, place, opening(place.target, literal=row.literal), Signer(secret), "")
+        return Endpoint(row, None, "", "", _NO_SIGNER, "secret cannot be unsealed")
+    origin = f"http{'s' if place.tls else ''}://{place.authority}"
+    return Endpoint(row, place, origin, opening(place.target, literal=row.literal), Signer(secret), "")
 
 
 class Lane:
@@ -70,6 +73,14 @@ class Lane:
         self.more = False  # the table holds rows for this lane that are not here
         self.queued = False  # waits in line for one of the places that all lanes share
         self.idle: list[Connection] = []
+
+    def named(self) -> dict[str, object]:
+        """Whose lane it is, for the log."""
+        return {"account_id": self.key[0], "kind": CallbackKind(self.key[1]).name.lower()}
+
+    @property
+    def host(self) -> str:
+        return self.endpoint.host if self.endpoint is not None else ""
 
     @property
     def waiting(self) -> int:

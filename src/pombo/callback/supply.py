@@ -116,15 +116,13 @@ class Supply:
                 lane.more = True
                 lane.close_idle(float("inf"))
                 if lane.endpoint.error:
-                    log.warning(
-                        "callback endpoint cannot be called", account_id=key[0], error=lane.endpoint.error
-                    )
+                    log.warning("callback_endpoint_unusable", **lane.named(), error=lane.endpoint.error)
         for key in self.lanes.keys() - rows.keys():
             self._drop(self.lanes[key])
         await self.release_overflow()
         closed = await store.close_orphans(self._db)
         if closed:
-            log.info("callbacks parked: no URL registered", count=closed)
+            log.warning("callbacks_without_url", count=closed)
 
     def _drop(self, lane: Lane) -> None:
         lane.endpoint = None
@@ -135,9 +133,11 @@ class Supply:
         if not lane.in_flight:
             del self.lanes[lane.key]
 
-    async def park_aged(self) -> int:
-        """Parks what has waited too long for endpoints that are dead; returns how many."""
-        count = 0
+    async def park_aged(self) -> None:
+        """Parks what has waited too long for endpoints that are dead."""
         for lane in [lane for lane in self.lanes.values() if lane.broken]:
-            count += await store.park_aged(self._db, *lane.key, LIMIT_S)
-        return count
+            count = await store.park_aged(self._db, *lane.key, LIMIT_S)
+            if count:
+                log.warning(
+                    "callbacks_parked", **lane.named(), host=lane.host, count=count, reason="never called"
+                )

@@ -7,6 +7,7 @@ row, `leased_by` and `leased_until` say so; nobody else takes it before the leas
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from pombo.message import LEGACY_STATUS, CallbackKind, State
@@ -171,13 +172,13 @@ async def confirm(db: Db, attempts: Sequence[Attempt]) -> None:
         update inbox set read_at = now()
         where id = any(array(select subject_id from done where kind = 2)) and read_at is null
         """,
-        *_columns(sorted(attempts)),
+        *_columns(sorted(attempts, key=_BY_ID)),
     )
 
 
 async def fail(db: Db, holder: uuid.UUID, failures: Sequence[Failure]) -> None:
     """Puts failed callbacks off, or parks them. Rows that another node took over meanwhile are left alone."""
-    ordered = sorted(failures)
+    ordered = sorted(failures, key=_BY_ID)
     await db.execute(
         f"""{_ATTEMPTS}
         update callback c set
@@ -195,6 +196,9 @@ async def fail(db: Db, holder: uuid.UUID, failures: Sequence[Failure]) -> None:
         [f.error for f in ordered],
         holder,
     )
+
+
+_BY_ID = itemgetter(0)  # the order in which all statements lock rows
 
 
 def _columns(attempts: Sequence[Attempt]) -> list[Sequence[object]]:
