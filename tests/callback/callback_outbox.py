@@ -97,12 +97,16 @@ class Outbox:
         (row,) = await self.rows()
         return row
 
+    async def attempts(self) -> list[Any]:
+        return await self.database.fetch("select * from callback_attempt order by callback_id, at")
+
     async def age(self, seconds: float) -> None:
         """Lets time pass for every callback."""
         await self.database.execute(
             """
             update callback set due_at = due_at - $1 * interval '1 second',
                 created_at = created_at - $1 * interval '1 second',
+                replayed_at = replayed_at - $1 * interval '1 second',
                 leased_until = leased_until - $1 * interval '1 second'
             """,
             float(seconds),

@@ -15,7 +15,9 @@ pytestmark = pytest.mark.anyio
 
 
 def ok(callback_id: int) -> Attempt:
-    return Attempt(callback_id, 1795352404.5, "http://h/?id=1", "v1,x", "127.0.0.1", 200, "", 5, b"HTTP/1.1 200 OK")
+    return Attempt(
+        callback_id, 1795352404.5, "http://h/?id=1", "v1,x", "127.0.0.1", 200, "", 5, b"HTTP/1.1 200 OK"
+    )
 
 
 async def test_what_comes_in_during_the_last_commit_is_committed_before_the_end(outbox: Any) -> None:

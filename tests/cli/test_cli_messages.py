@@ -277,8 +277,13 @@ async def _deliver_it(db: Database) -> None:
             )
         ],
     )
+    url = "https://example.com/mo?data=1"
     await callbacks.confirm(
-        db, 200, [job.callback_id for job in await outbox.of_replies(db, _NODE, [inbox_id])]
+        db,
+        [
+            callbacks.Attempt(mo.callback_id, now.timestamp(), url, "v1,", "203.0.113.7", 200, "", 5, b"")
+            for mo in await outbox.of_replies(db, _NODE, [inbox_id])
+        ],
     )
 
 

@@ -159,13 +159,13 @@ def test_callback_set_gives_a_secret_that_outlives_a_change_of_url(pombo: Pombo)
     assert second == {**first, "url": "https://example.com/new"}
 
 
-def test_callback_list_shows_both_kinds_and_their_forms(pombo: Pombo) -> None:
+def test_callback_endpoints_shows_both_kinds_and_their_forms(pombo: Pombo) -> None:
     pombo("account", "add", "loja", "--balance", "1")
     pombo("callback", "set", "loja", "--kind", "mo", "--url", "https://example.com/mo", "--any-2xx")
     pombo("callback", "set", "loja", "--kind", "dlr", "--url", "https://example.com/dlr", "--literal")
 
-    assert pombo("callback", "list", "--json").json == {
-        "callbacks": [
+    assert pombo("callback", "endpoints", "--json").json == {
+        "endpoints": [
             {"account": 1, "name": "loja", "kind": "dlr", "url": "https://example.com/dlr", "literal": True,
              "any_2xx": False},
             {"account": 1, "name": "loja", "kind": "mo", "url": "https://example.com/mo", "literal": False,

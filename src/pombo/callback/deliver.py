@@ -158,8 +158,7 @@ class Deliverer:
         lanes = [lane for lane in self._supply.lanes.values() if lane.endpoint is not None]
         return Figures(
             attempts={cause: self._tally.attempts[cause] for cause in Cause},
-            durations=tuple(self._tally.durations),
-            durations_sum_s=self._tally.durations_sum_s,
+            duration_s=self._tally.duration_s,
             in_flight=len(self._calls),
             waiting=sum(lane.waiting for lane in lanes),
             broken=sum(lane.broken for lane in lanes),

@@ -1,12 +1,12 @@
 """What the deliverer has done since the process began, for metrics."""
 
-from bisect import bisect_left
 from collections import Counter
 from enum import StrEnum
 from typing import NamedTuple
 
-# Upper bounds of the buckets of durations, in seconds; what took longer counts in one more.
-BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
+from pombo.figures import Histogram
+
+_BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 
 
 class Cause(StrEnum):
@@ -27,8 +27,7 @@ class Cause(StrEnum):
 
 class Figures(NamedTuple):
     attempts: dict[Cause, int]  # all causes
-    durations: tuple[int, ...]  # attempts in each of BUCKETS_S, and those that took longer; not cumulative
-    durations_sum_s: float
+    duration_s: Histogram  # of attempts
     in_flight: int  # calls under way
     waiting: int  # callbacks in memory, leased to this node
     broken: int  # endpoints that get one probe at a time
@@ -38,13 +37,11 @@ class Figures(NamedTuple):
 class Tally:
     def __init__(self) -> None:
         self.attempts: Counter[Cause] = Counter()
-        self.durations = [0] * (len(BUCKETS_S) + 1)
-        self.durations_sum_s = 0.0
+        self.duration_s = Histogram(_BOUNDS_S)
 
     def count(self, cause: Cause, took_s: float) -> None:
         self.attempts[cause] += 1
-        self.durations[bisect_left(BUCKETS_S, took_s)] += 1
-        self.durations_sum_s += took_s
+        self.duration_s.add(took_s)
 
 
 def cause_of(status: int) -> Cause:

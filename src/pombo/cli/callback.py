@@ -1,4 +1,4 @@
-"""`callback set|list`."""
+"""`callback set|endpoints|secret|remove`: where accounts are called."""
 
 from ipaddress import ip_network
 from typing import Annotated, Literal
@@ -12,17 +12,22 @@ from pombo.callback.guard import literal_address, may_dial
 from pombo.callback.sign import new_secret, show_secret
 from pombo.cli.answer import Answer, note, table
 from pombo.cli.options import EVERY, Every
+from pombo.errors import PomboError
 from pombo.message import CallbackKind
 from pombo.store import accounts, callbacks
+from pombo.store.database import Database
+
+Account = Annotated[str, Parameter(help="Name or id.")]
+Kind = Annotated[Literal["dlr", "mo"], Parameter(help="dlr: final states of messages. mo: replies.")]
 
 _ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 
 async def register(
-    account: Annotated[str, Parameter(help="Name or id.")],
+    account: Account,
     /,
     *,
-    kind: Annotated[Literal["dlr", "mo"], Parameter(help="dlr: final states of messages. mo: replies.")],
+    kind: Kind,
     url: Annotated[str, Parameter(help="Called with GET; the parameters are appended.")],
     literal: Annotated[
         bool,
@@ -87,4 +92,45 @@ async def show(*, every: Every = EVERY) -> Answer:
         ),
         empty="Nobody is called yet: pombo callback set ACCOUNT --kind dlr --url URL",
     )  # fmt: skip
-    return Answer({"callbacks": facts}, shown)
+    return Answer({"endpoints": facts}, shown)
+
+
+async def secret(
+    account: Account,
+    /,
+    *,
+    kind: Kind,
+    rotate: Annotated[
+        bool, Parameter(help="Make a new one; what is signed from now on needs it.", negative=())
+    ] = False,
+    every: Every = EVERY,
+) -> Answer:
+    """The secret that callbacks are signed with, for the receiver to check them by."""
+    number = CallbackKind[kind.upper()]
+    async with every.reached() as (db, secrets):
+        row = await accounts.account(db, account)
+        if rotate:
+            await callbacks.set_endpoint_secret(db, row["id"], number, secrets.seal(new_secret()))
+        kept = await _endpoint(db, row["id"], row["name"], number)
+    text = show_secret(secrets.unseal(kept.secret_sealed))
+    facts = {"account": row["id"], "kind": kind, "secret": text, "rotated": rotate}
+    return Answer(facts, Text(f"{'New signing' if rotate else 'Signing'} secret: {text}", style="bold"))
+
+
+async def remove(account: Account, /, *, kind: Kind, every: Every = EVERY) -> Answer:
+    """Call an account no more. What waits for it is parked; its secret is forgotten."""
+    number = CallbackKind[kind.upper()]
+    async with every.reached() as (db, _):
+        row = await accounts.account(db, account)
+        await _endpoint(db, row["id"], row["name"], number)
+        await callbacks.delete_endpoint(db, row["id"], number)
+    return Answer(
+        {"account": row["id"], "kind": kind}, Text(f"{row['name']} is called for {kind.upper()} no more.")
+    )
+
+
+async def _endpoint(db: Database, account_id: int, name: str, kind: CallbackKind) -> callbacks.EndpointRow:
+    for row in await callbacks.endpoints_of(db, account_id):
+        if row.kind == kind:
+            return row
+    raise PomboError(f"{name} has no URL registered for {kind.name.lower()}. See `pombo callback endpoints`.")

@@ -117,6 +117,7 @@ def _attempt(row: asyncpg.Record) -> dict[str, Any]:
 
 def _callback(kind: CallbackKind, row: asyncpg.Record) -> dict[str, Any]:
     return {
+        "callback": row["id"],
         "kind": kind.name.lower(),
         "state": CallbackState(row["state"]).name.lower(),
         "attempts": row["attempts"],
@@ -189,7 +190,11 @@ def _events(facts: dict[str, Any]) -> Iterator[_Event]:
     for reply in facts["replies"]:
         yield _Event(reply["received_at"], "reply", reply.get("text", f"mo_id {reply['mo_id']}"), "cyan")
     for callback in facts["callbacks"]:
-        yield _Event(callback["created_at"], f"{callback['kind'].upper()} callback", _called(callback))
+        yield _Event(
+            callback["created_at"],
+            f"{callback['kind'].upper()} callback {callback['callback']}",
+            _called(callback),
+        )
 
 
 def _attempt_events(attempt: dict[str, Any]) -> Iterator[_Event]:

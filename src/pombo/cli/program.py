@@ -53,7 +53,12 @@ COMMANDS = {
     "shortcode list": ("shortcode:show", "Who gets replies that answer no message."),
     "shortcode remove": ("shortcode:remove", "Take a number or a keyword from its account."),
     "callback set": ("callback:register", "Register where an account is called."),
-    "callback list": ("callback:show", "Where accounts are called."),
+    "callback endpoints": ("callback:show", "Where accounts are called."),
+    "callback secret": ("callback:secret", "What an account's callbacks are signed with."),
+    "callback remove": ("callback:remove", "Call an account no more."),
+    "callback list": ("delivery:show_all", "Callbacks, the newest first."),
+    "callback show": ("delivery:show", "One callback, with the request and the answer of each attempt."),
+    "callback replay": ("delivery:replay", "Make callbacks again at once."),
 }
 
 _GROUPS = {

@@ -73,7 +73,7 @@ class Failure(NamedTuple):
     pause_s: float | None
     status: int | None  # of the HTTP answer, where there was one
     error: str
-    attempt: Attempt | None  # None: nothing could be called
+    attempt: Attempt | None = None  # None: nothing could be called
 
 
 # Walks the partial index endpoint by endpoint, so that one endpoint's million rows never fill the batch.
@@ -280,32 +280,6 @@ async def park_aged(db: Db, account_id: int, kind: int, age_s: float) -> int:
         account_id,
         kind,
         float(age_s),
-    )
-    return len(rows)
-
-
-async def parked(db: Db, account_id: int, limit: int) -> list[Any]:
-    """The newest parked callbacks of one account."""
-    return await db.fetch(
-        """
-        select id, kind, subject_id, attempts, last_status, last_error, created_at
-        from callback where account_id = $1 and state = 2 order by id desc limit $2
-        """,
-        account_id,
-        limit,
-    )
-
-
-async def replay(db: Db, account_id: int, ids: Sequence[int]) -> int:
-    """Makes parked callbacks of an account due again, with the whole schedule ahead; returns how many."""
-    rows = await db.fetch(
-        """
-        update callback set state = 0, attempts = 0, due_at = now(), created_at = now()
-        where id = any($2::bigint[]) and account_id = $1 and state = 2
-        returning 1
-        """,
-        account_id,
-        sorted(ids),
     )
     return len(rows)
 

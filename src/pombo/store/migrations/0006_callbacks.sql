@@ -16,4 +16,3 @@ create index callback_attempt_callback on callback_attempt (callback_id);
 
 alter table callback add column replayed_at timestamptz;  -- the schedule counts from here; null: from created_at
 -- Of a row that is parked, due_at is when it was parked.
-create index callback_parked on callback (account_id, kind, id) where state = 2;
