@@ -257,10 +257,8 @@ async def _deliver_it(db: Database) -> None:
             claimed.message_id, part, n, claimed.number, smsc_message_id, key, state, status, now, True
         )
 
-    await queue.commit_results(
-        db, 1, session_id, "27300", [attempt(1, 1, None, 0x64), attempt(2, 1, "OP2", 0)], []
-    )
-    await queue.commit_results(db, 1, session_id, "27300", [attempt(1, 2, "OP1", 0)], [claimed.message_id])
+    await queue.commit_results(db, 1, session_id, [attempt(1, 1, None, 0x64), attempt(2, 1, "OP2", 0)], [])
+    await queue.commit_results(db, 1, session_id, [attempt(1, 2, "OP1", 0)], [claimed.message_id])
     await receipts.park(db, 1, [Parked("op1", ["op1"], 5, b"")])
     keys = [AttemptKey(claimed.message_id, 1, 2), AttemptKey(claimed.message_id, 2, 1)]
     effects = [

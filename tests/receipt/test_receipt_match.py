@@ -54,7 +54,7 @@ class Bench:
             key = identity.key(raw_id)
             at = datetime.now(UTC)
             attempt = Attempt(message_id, part, 1, number, raw_id, key, AttemptState.TAKEN, 0, at, parts > 1)
-            await queue.commit_results(tx, self.smsc_id, 1, "", [attempt], [message_id] if parts == 1 else [])
+            await queue.commit_results(tx, self.smsc_id, 1, [attempt], [message_id] if parts == 1 else [])
             if parts > 1:
                 await queue.note_parts_taken(tx, [(message_id, 1 << (part - 1))])
             await self.receipts.rematch(tx, [key])
@@ -261,7 +261,7 @@ async def resent(bench, *, hours_ago: int) -> int:
     at = datetime.now(UTC)
     second = Attempt(message_id, 1, 2, NUMBER, "second", "second", AttemptState.TAKEN, 0, at, False)
     async with bench.db.transaction(queue.lock_of(bench.smsc_id)) as tx:
-        await queue.commit_results(tx, bench.smsc_id, 2, "", [second], [message_id])
+        await queue.commit_results(tx, bench.smsc_id, 2, [second], [message_id])
     return message_id
 
 

@@ -23,6 +23,7 @@ from pombo.smpp.pdu import DeliverSm, DeliverSmResp, SubmitSm, SubmitSmResp
 from pombo.smpp.session import Session
 from pombo.smpp.states import Role
 from pombo.store import leases, queue, smscs
+from pombo.store.accounts import Source
 from pombo.store.callbacks import Job
 from pombo.store.database import Database
 from pombo.store.ids import Ids
@@ -171,6 +172,7 @@ class Office:
         self.ids = Ids(1)
         self.jobs: list[Job] = []
         self.elsewhere: Elsewhere = nowhere
+        self.sources: dict[int, Source] = {}
         self.holder = uuid.uuid4()
         self.leases: dict[int, Lease] = {}
         self.left: list[int] = []
@@ -207,6 +209,7 @@ class Office:
             holder=self.holder,
             unseal=lambda sealed: sealed,
             incoming=lambda smsc: Stages(smsc.id, Receipts(smsc.id), Replies(self.ids, lambda _: "gsm")),
+            source_of=self.sources.get,
             read_id=read_id,
             notify=self.jobs.extend,
             live_sessions=set(),

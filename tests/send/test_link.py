@@ -358,10 +358,10 @@ async def test_an_outcome_that_cannot_be_written_does_not_take_the_message_out_o
     bad, good = await place.accept(), await place.accept(number=5511988888888)
     real = queue.commit_results
 
-    async def commit_results(db, smsc_id, session_id, source, attempts, done):
+    async def commit_results(db, smsc_id, session_id, attempts, done):
         if any(a.message_id == bad for a in attempts):
             raise asyncpg.DataError("a value that is refused")
-        await real(db, smsc_id, session_id, source, attempts, done)
+        await real(db, smsc_id, session_id, attempts, done)
 
     monkeypatch.setattr(queue, "commit_results", commit_results)
     place.start()

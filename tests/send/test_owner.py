@@ -270,7 +270,7 @@ async def test_a_late_response_to_the_owner_of_before_is_kept(taken_over):
     row = Attempt(
         message_id, 1, claimed.n, claimed.number, "A1", "a1", AttemptState.TAKEN, 0, datetime.now(UTC), False
     )
-    await queue.commit_results(place.db, place.smsc.id, before, "", [row], [])
+    await queue.commit_results(place.db, place.smsc.id, before, [row], [])
     assert await place.attempts(message_id) == [(1, claimed.n, AttemptState.TAKEN)]
     assert (await place.message(message_id))["state"] == 1
 

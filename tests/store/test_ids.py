@@ -30,3 +30,12 @@ def test_a_clock_that_steps_back_does_not_make_older_ids():
 def test_after_a_restart_ids_go_on_above_the_highest_one_there_is():
     (floor,) = Ids(9).take(1, NOW_S)
     assert all(new > floor for new in Ids(1, floor).take(1000, NOW_S - 3600))
+
+
+def test_neighbours_differ_in_their_low_octet_whenever_they_come():
+    """It is the reference by which a handset joins the parts of a long message."""
+    ids = Ids(1)
+    taken = [new for ms in range(300) for new in ids.take(ms % 3, NOW_S + ms / 1000)]
+    for n, new in enumerate(taken):
+        assert new & 0xFF not in {other & 0xFF for other in taken[max(0, n - 255) : n]}
+    assert taken == sorted(set(taken))

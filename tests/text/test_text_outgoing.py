@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pombo.text import gsm7
-from pombo.text.outgoing import Outgoing, prepare, segments
+from pombo.text.outgoing import Outgoing, prepare, segments, whole
 
 CASES = json.loads((Path(__file__).parent / "segments.json").read_text(encoding="utf-8"))["cases"]
 ALPHABETS = ["gsm", "latin1", "ascii"]
@@ -144,3 +144,52 @@ def test_more_than_255_parts_are_refused_since_no_header_can_say_it() -> None:
 def test_an_unknown_mode_is_an_error_of_ours() -> None:
     with pytest.raises(KeyError):
         prepare("a", "gsm")
+
+
+_LONG_MODES = ("sar", "udh16", "udh8")
+
+
+@given(TEXTS, MODES, st.sampled_from(ALPHABETS), st.sampled_from(_LONG_MODES))
+def test_in_every_long_mode_the_parts_are_those_that_were_charged_and_all_fit(
+    text: str, mode: str, alphabet: str, long_mode: str
+) -> None:
+    outgoing = prepare(text, mode)
+    parts = segments(outgoing.sent, outgoing.ucs2, alphabet, 7, long_mode)
+    assert len(parts) == outgoing.parts
+    if outgoing.parts == 1:
+        return
+    for part in parts:
+        header = part.octets[0] + 1 if part.esm_class else 0
+        wide = header == 7 or (header == 0 and long_mode == "sar")  # the operator may write the wider header
+        room = (133 if wide else 134) if outgoing.ucs2 else (152 if wide else 153)
+        assert len(part.octets) - header <= room
+
+
+@pytest.mark.parametrize(("text", "ucs2", "most"), [("a", False, 152), ("ã", True, 66)], ids=["GSM", "UCS-2"])
+def test_a_reference_of_16_bits_goes_where_it_costs_no_part_more(text: str, ucs2: bool, most: int) -> None:
+    parts = segments(text * (3 * most), ucs2, "gsm", 0x1234567, "udh16")
+    assert [part.octets[:7] for part in parts] == [bytes((6, 8, 4, 0x45, 0x67, 3, n)) for n in (1, 2, 3)]
+    assert all(part.esm_class == 0x40 for part in parts)
+    longer = segments(text * (3 * most + 1), ucs2, "gsm", 0x1234567, "udh16")
+    assert [part.octets[:6] for part in longer] == [bytes((5, 0, 3, 0x67, 3, n)) for n in (1, 2, 3)]
+
+
+def test_with_optional_parameters_the_parts_have_no_header_unless_it_would_cost_one_more() -> None:
+    assert segments("a" * 304, False, "gsm", 7, "sar") == [(0, 0, b"a" * 152)] * 2
+    assert [part.esm_class for part in segments("a" * 305, False, "gsm", 7, "sar")] == [0x40, 0x40]
+
+
+@pytest.mark.parametrize("long_mode", _LONG_MODES)
+def test_one_part_is_the_same_in_every_mode(long_mode: str) -> None:
+    assert segments("a" * 160, False, "gsm", 7, long_mode) == [(0, 0, b"a" * 160)]
+    assert segments("ã" * 70, True, "gsm", 7, long_mode)[0].esm_class == 0
+
+
+@given(TEXTS, MODES, st.sampled_from(ALPHABETS))
+def test_in_one_piece_it_is_the_whole_text(text: str, mode: str, alphabet: str) -> None:
+    outgoing = prepare(text, mode)
+    parts = segments(outgoing.sent, outgoing.ucs2, alphabet, 7)
+    header_octets = HEADER_OCTETS if outgoing.parts > 1 else 0
+    piece = whole(outgoing.sent, outgoing.ucs2, alphabet)
+    assert piece.octets == b"".join(part.octets[header_octets:] for part in parts)
+    assert (piece.data_coding, piece.esm_class) == (8 if outgoing.ucs2 else 0, 0)

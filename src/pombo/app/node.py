@@ -28,7 +28,8 @@ from pombo.send.doors import Doors
 from pombo.send.links import Links
 from pombo.send.owner import LEASE_S, MARGIN_S, Owner
 from pombo.send.settlement import Delivery, Effects
-from pombo.store import nodes, outbox, queue, receipts, smscs
+from pombo.store import accounts, nodes, outbox, queue, receipts, smscs
+from pombo.store.accounts import Source
 from pombo.store.callbacks import Job
 from pombo.store.database import LOST, Connection, Database
 from pombo.store.ids import EPOCH_MS, ID_BITS_BELOW_MS, Ids
@@ -71,6 +72,7 @@ class Node:
         self._stopping = False
         self._giving_up: set[int] = set()  # connections that another node is to have
         self._alphabets: dict[int, str] = {}
+        self._sources: dict[int, Source] = {}
         self._receipts: dict[int, match.Receipts] = {}
         self._learned: dict[int, str | None] = {}
         self._replies = replies.Replies(ids, lambda smsc_id: self._alphabets.get(smsc_id, "gsm"))
@@ -100,6 +102,7 @@ class Node:
                 holder=holder,
                 unseal=secrets.unseal,
                 incoming=self._stages_of,
+                source_of=lambda account_id: self._sources.get(account_id),
                 read_id=read_id,
                 notify=self._deliverer.hand_over,
                 live_sessions=self._live_sessions,
@@ -204,6 +207,7 @@ class Node:
         rows = self._smscs = await smscs.smscs(self.db)
         await self._routing.reload()
         self._alphabets = {smsc.id: smsc.alphabet for smsc in rows}
+        self._sources = await accounts.sources(self.db)
         self._follow()
         self._owner.look()
 
@@ -260,6 +264,7 @@ class Node:
     async def _changed(self, table: str) -> None:
         if table in ("account", "token"):
             self._authenticator.forget()
+            self._sources = await accounts.sources(self.db)
         elif table == "smsc":
             await self._reload()
         elif table in ("route", "link"):

@@ -214,15 +214,15 @@ class Settlement:
         done, retries, held, endings = self._sorted(batch.finished)
         # A response may come late in the very batch that gave its attempt up: the last word on an attempt counts.
         attempts = list({(a.message_id, a.part, a.n): a for a in [*batch.attempts, *batch.late]}.values())
-        await queue.commit_results(
-            tx, self._flow.smsc.id, self._session_id, self._flow.smsc.source_addr, attempts, done
-        )
-        parts = [(a.message_id, 1 << (a.part - 1)) for a in attempts if a.state == 1 and a.part_of_many]
+        await queue.commit_results(tx, self._flow.smsc.id, self._session_id, attempts, done)
+        taken = [a for a in attempts if a.state == AttemptState.TAKEN]
+        parts = [(a.message_id, a.bits) for a in taken if a.part_of_many]
         parts += [
-            (a.message_id, 1 << (a.part - 1)) for a in batch.late if a.state == 1 and not a.part_of_many
+            (a.message_id, a.bits) for a in batch.late if a.state == AttemptState.TAKEN and not a.part_of_many
         ]
         if parts:
             await queue.note_parts_taken(tx, parts)
+        await self._write_carried(tx, attempts)
         if batch.late:
             await queue.drop_taken(tx, [a.message_id for a in batch.late])
             await queue.release_refused(
@@ -238,6 +238,22 @@ class Settlement:
         final = await queue.finish(tx, endings) if endings else []
         keys = [a.smsc_key for a in attempts if a.smsc_key]
         return final + (await self._incoming.new_ids(tx, keys) if keys else [])
+
+    @staticmethod
+    async def _write_carried(tx: Connection, attempts: Sequence[Attempt]) -> None:
+        """Whose receipt speaks for which parts (`message_payload`)."""
+        carried = [
+            (a.message_id, a.carried) for a in attempts if a.carried and a.state != AttemptState.REFUSED
+        ]
+        if carried:
+            await queue.note_carried(tx, carried)
+        alone = [
+            (a.message_id, a.part)
+            for a in attempts
+            if a.n > 1 and a.part > 1 and a.state == AttemptState.TAKEN
+        ]
+        if alone:
+            await queue.note_not_carried(tx, alone)
 
     def _sorted(
         self, finished: Sequence[Outgoing]

@@ -16,7 +16,7 @@ from pombo.send.doors import Doors
 from pombo.send.flow import Flow
 from pombo.send.outgoing import Outgoing, Part
 from pombo.send.settlement import Settlement
-from pombo.send.verdict import THROTTLING
+from pombo.send.verdict import verdict_of
 from pombo.send.waiting import wait
 from pombo.send.wire import Wire
 from pombo.smpp.fields import EncodeError
@@ -25,6 +25,7 @@ from pombo.smpp.session import Session
 from pombo.smpp.states import State
 from pombo.smpp.status import Status
 from pombo.store import queue
+from pombo.store.accounts import Source
 
 log = structlog.get_logger()
 
@@ -149,7 +150,11 @@ class Submitting:
             self._settlement.outcome(None, outgoing)
             return
         try:
-            submits = outgoing.submits(self._flow.smsc)
+            smsc = self._flow.smsc
+            source = self._doors.source_of(outgoing.claimed.account_id)
+            submits = outgoing.submits(
+                smsc, source or Source(smsc.source_addr, smsc.source_ton, smsc.source_npi)
+            )
         except Exception:  # a fault of ours: it must not stop the messages behind it
             self._log.exception("message_cannot_be_submitted", message_id=outgoing.claimed.message_id)
             outgoing.error = Status.ESME_RINVMSGLEN
@@ -177,7 +182,7 @@ class Submitting:
                 self._log.error(
                     "submit_cannot_be_encoded", message_id=part.message.claimed.message_id, error=str(error)
                 )
-                row = part.message.answered(part, Status.ESME_RINVPARLEN, None, None)
+                row = part.message.answered(part, Status.ESME_RINVPARLEN, "final", None, None)
                 self._settlement.outcome(row, part.message)
                 continue
             self.in_flight.add(part)
@@ -206,12 +211,13 @@ class Submitting:
     def answered(self, part: Part, status: int, body: Body | None) -> None:
         self.in_flight.discard(part)
         raw_id, key = self._id(body)
-        if status in THROTTLING:
+        verdict = verdict_of(status, self._flow.smsc.verdicts)
+        if status and verdict == "throttling":
             self._flow.pace.throttled(self._loop.time())
             self._flow.tally.throttled += 1
         if status != Status.ESME_ROK:
             self._flow.tally.refuse(status)
-        self._settlement.outcome(part.message.answered(part, status, raw_id, key), part.message)
+        self._settlement.outcome(part.message.answered(part, status, verdict, raw_id, key), part.message)
 
     def unanswered(self, part: Part) -> None:
         self.in_flight.discard(part)

@@ -1,35 +1,48 @@
 """What an operator's answer to a submit means for the message."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal
 
 from pombo.smpp.status import Status
 
-# The operator did not take the message because of the moment: it waits, and no attempt is used up.
-THROTTLING: Final = frozenset({Status.ESME_RTHROTTLED, Status.ESME_RMSGQFUL})
-THROTTLED_DELAY_S: Final = 1.0
+Verdict = Literal["final", "temporary", "throttling"]
 
-# Refusals that may go away by themselves. All others are about the message and are final, those of vendors too:
-# sending again what was refused for good is what operators block accounts for.
-TEMPORARY: Final = frozenset(
-    {
-        Status.ESME_RSYSERR,
-        Status.ESME_RINVBNDSTS,
-        Status.ESME_RSUBMITFAIL,
-        Status.ESME_RX_T_APPN,
-        Status.ESME_RUNKNOWNERR,
-    }
-)
+# SMPP 3.4 §5.1.3. What is not in this table is about the message and final, statuses of vendors too: sending again
+# what was refused for good is what operators block accounts for. A connection may see it otherwise (`verdicts`).
+_VERDICTS: Final[dict[int, Verdict]] = {
+    # Not taken because of the moment: the message waits, and no attempt is used up.
+    Status.ESME_RTHROTTLED: "throttling",
+    Status.ESME_RMSGQFUL: "throttling",
+    # The operator's fault, and may go away by itself.
+    Status.ESME_RSYSERR: "temporary",
+    Status.ESME_RSUBMITFAIL: "temporary",
+    Status.ESME_RX_T_APPN: "temporary",
+    Status.ESME_RUNKNOWNERR: "temporary",
+    # About the session and not about the message, which another session may carry.
+    Status.ESME_RINVBNDSTS: "temporary",
+    Status.ESME_RALYBND: "temporary",
+    Status.ESME_RBINDFAIL: "temporary",
+    Status.ESME_RINVPASWD: "temporary",
+    Status.ESME_RINVSYSID: "temporary",
+    Status.ESME_RINVCMDID: "temporary",
+}
+_THROTTLED_S: Final = 1.0
 _PAUSES_S: Final = (5.0, 30.0, 120.0, 300.0, 600.0)
 
 
-def retry_delay_s(status: int, attempts: int) -> float | None:
-    """Seconds until the next submit; None when the refusal is final. SMPP 3.4 §5.1.3.
+def verdict_of(status: int, own: Mapping[int, str]) -> Verdict:
+    """own: what this connection's statuses mean where that is not the usual (`Smsc.verdicts`)."""
+    return own.get(status) or _VERDICTS.get(status, "final")  # type: ignore[return-value]
+
+
+def retry_delay_s(verdict: Verdict, attempts: int) -> float | None:
+    """Seconds until the next submit; None when the refusal is final. The message's validity bounds them all.
 
     attempts: submits committed so far, this one included (1 or more).
     """
-    if status in THROTTLING:
-        return THROTTLED_DELAY_S
-    if status in TEMPORARY:
+    if verdict == "throttling":
+        return _THROTTLED_S
+    if verdict == "temporary":
         return _PAUSES_S[min(attempts, len(_PAUSES_S)) - 1]
     return None
 

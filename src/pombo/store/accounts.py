@@ -1,6 +1,7 @@
 """Accounts, tokens, credits."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import asyncpg
 
@@ -8,6 +9,22 @@ from pombo.errors import PomboError
 from pombo.store.database import Database, Db
 
 _ACCOUNT = "a.id, a.name, a.active, a.balance_milli, a.price_milli, a.max_parts, a.text_mode, a.time_zone, a.class, a.demo"
+
+
+class Source(NamedTuple):
+    """What messages are sent from. SMPP 3.4 §5.2.5 to §5.2.8."""
+
+    addr: str
+    ton: int
+    npi: int
+
+
+async def sources(db: Db) -> dict[int, Source]:
+    """By account, of those that have one of their own."""
+    rows = await db.fetch(
+        "select id, source_addr, source_ton, source_npi from account where source_addr <> ''"
+    )
+    return {row[0]: Source(*row[1:]) for row in rows}
 
 
 async def accounts_of_tokens(db: Db, token_hmacs: Sequence[bytes]) -> list[asyncpg.Record]:

@@ -6,6 +6,9 @@ nothing pages by `id >`.
 
 EPOCH_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z
 _NODE_BITS, _SEQUENCE_BITS = 8, 14
+# The low bits of the sequence go on counting from one millisecond to the next: neighbours differ in them, which is
+# what tells long messages to one handset apart. The upper one is the room that each millisecond has at least.
+_COUNTING = (1 << (_SEQUENCE_BITS - 1)) - 1
 ID_BITS_BELOW_MS = _NODE_BITS + _SEQUENCE_BITS
 
 
@@ -25,7 +28,7 @@ class Ids:
         """The next `count` ids. now_s: wall clock, seconds since 1970."""
         ms = int(now_s * 1000) - EPOCH_MS
         if ms > self._ms:
-            self._ms, self._sequence = ms, -1
+            self._ms, self._sequence = ms, self._sequence & _COUNTING
         ids = []
         for _ in range(count):
             self._sequence += 1

@@ -82,15 +82,24 @@ class Attempt(NamedTuple):
     state: int  # message.AttemptState
     status: int  # command_status
     submitted_at: datetime
-    part_of_many: bool  # the message has more parts
+    part_of_many: bool  # the message has more than this submit carries
+    source_addr: str = ""  # that it was sent from
+    carried: int = (
+        0  # bits of the parts that went along in one piece (`message_payload`): its receipt is theirs, too
+    )
+
+    @property
+    def bits(self) -> int:
+        """Of all parts that it carries."""
+        return self.carried | 1 << (self.part - 1)
 
 
 # An attempt that was uncertain may still be answered: a late response adds the operator's id to it.
 _RESULTS = """
 with new as materialized (
     select * from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::bigint[], $5::text[], $6::text[],
-                         $7::smallint[], $8::bigint[], $9::timestamptz[])
-        t(message_id, part, n, number, smsc_message_id, smsc_key, state, status, submitted_at)
+                         $7::smallint[], $8::bigint[], $9::timestamptz[], $13::text[])
+        t(message_id, part, n, number, smsc_message_id, smsc_key, state, status, submitted_at, source_addr)
 ), kept as (
     insert into attempt (message_id, part, n, smsc_id, session_id, number, smsc_message_id, smsc_key, state, status,
                          submitted_at)
@@ -102,18 +111,41 @@ with new as materialized (
 ), gone as (
     delete from queue where message_id = any($12::bigint[])
 )
-update message m set state = 1, sent_at = coalesce(m.sent_at, t.at), source_addr = $13
-from (select message_id, min(submitted_at) as at from new where state = 1 group by message_id) t
+update message m set state = 1, sent_at = coalesce(m.sent_at, t.at), source_addr = t.source_addr
+from (select message_id, min(submitted_at) as at, min(source_addr) as source_addr from new where state = 1
+      group by message_id) t
 where m.id = t.message_id and m.state in (0, 2)
 """
 
 
 async def commit_results(
-    db: Db, smsc_id: int, session_id: int, source_addr: str, attempts: Sequence[Attempt], done: Sequence[int]
+    db: Db, smsc_id: int, session_id: int, attempts: Sequence[Attempt], done: Sequence[int]
 ) -> None:
     """Keep what the operator answered. done: messages of which nothing is left to submit: they leave the queue."""
     columns = list(zip(*attempts, strict=True)) if attempts else [()] * len(Attempt._fields)
-    await db.execute(_RESULTS, *columns[:9], smsc_id, session_id, done, source_addr)
+    await db.execute(_RESULTS, *columns[:9], smsc_id, session_id, done, columns[10])
+
+
+async def note_carried(db: Db, parts: Sequence[tuple[int, int]]) -> None:
+    """(message_id, bits): parts that went along in the submit of another one, whose receipt speaks for them, too."""
+    await db.execute(
+        "update message m set parts_delivered = m.parts_delivered | t.bits"
+        " from unnest($1::bigint[], $2::bigint[]) t(id, bits) where m.id = t.id and m.state in (0, 1, 2)",
+        [message_id for message_id, _ in parts], [bits for _, bits in parts],
+    )  # fmt: skip
+
+
+async def note_not_carried(db: Db, parts: Sequence[tuple[int, int]]) -> None:
+    """(message_id, part): parts that were now taken by themselves, although they went along before: their own receipt
+    counts, unless one has come already."""
+    await db.execute(
+        "update message m set parts_delivered = m.parts_delivered & ~t.bits"
+        " from (select id, bit_or(1::bigint << (part - 1)) as bits from unnest($1::bigint[], $2::smallint[]) u(id, part)"
+        "  where not exists (select from attempt a where a.message_id = id and a.part = u.part and a.state = 2)"
+        "  group by id) t"
+        " where m.id = t.id and m.state in (0, 1, 2) and m.parts_delivered & t.bits <> 0",
+        [message_id for message_id, _ in parts], [part for _, part in parts],
+    )  # fmt: skip
 
 
 async def note_parts_taken(db: Db, parts: Sequence[tuple[int, int]]) -> None:
@@ -275,6 +307,7 @@ async def end_sessions_in(tx: asyncpg.Connection, session_ids: Sequence[int]) ->
         session_ids,
     )
     ids = [row["message_id"] for row in rows]
+    await _mark_carried(tx, ids)
     await _mark_uncertain(tx, ids)
     await tx.execute(
         "update queue set state = 0, session_id = null, due_at = now() where message_id = any($1::bigint[])",
@@ -294,12 +327,25 @@ async def end_sessions_in(tx: asyncpg.Connection, session_ids: Sequence[int]) ->
 
 
 async def _mark_uncertain(tx: asyncpg.Connection, message_ids: Sequence[int]) -> None:
-    """An attempt row for each part whose octets may have gone out and that has no answer."""
+    """An attempt row for each submit whose octets may have gone out and that has no answer: one for each part, or one
+    for all where they go in one piece."""
     await tx.execute(
         "insert into attempt (message_id, part, n, smsc_id, session_id, number, state, submitted_at)"
         " select q.message_id, p, q.attempts, q.smsc_id, q.session_id, m.number, 0, now()"
         " from queue q join message m on m.id = q.message_id cross join generate_series(1, q.parts) p"
+        " join smsc s on s.id = q.smsc_id and (p = 1 or s.long_mode <> 'payload' or q.parts_taken <> 0)"
         " where q.message_id = any($1::bigint[]) and (q.parts_taken >> (p - 1)) & 1 = 0"
         " on conflict do nothing",
+        message_ids,
+    )
+
+
+async def _mark_carried(tx: asyncpg.Connection, message_ids: Sequence[int]) -> None:
+    """As `note_carried`, of what was being written in one piece."""
+    await tx.execute(
+        "update message m set parts_delivered = m.parts_delivered | ((1::bigint << m.parts) - 2)"
+        " from queue q join smsc s on s.id = q.smsc_id and s.long_mode = 'payload'"
+        " where q.message_id = any($1::bigint[]) and m.id = q.message_id and q.parts > 1 and q.parts_taken = 0"
+        "  and m.state in (0, 1, 2)",
         message_ids,
     )

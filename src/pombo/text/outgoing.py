@@ -4,7 +4,8 @@
 receipts are counted by. `segments` repeats no decision; it makes exactly the parts that `prepare` counted.
 """
 
-from typing import NamedTuple
+from struct import Struct
+from typing import Final, NamedTuple
 
 from pombo.text import alphabet as alphabets
 from pombo.text import gsm7, split, transliterate
@@ -13,6 +14,9 @@ from pombo.text import ucs2 as utf16
 DEFAULT_CODING = 0x00  # SMPP 3.4 §5.2.19: the SMSC's default alphabet
 UCS2_CODING = 0x08
 UDH_INDICATOR = 0x40  # esm_class, SMPP 3.4 §5.2.12
+# 3GPP TS 23.040 §9.2.3.24: octets that follow; element, its octets: reference, parts in all, this one.
+_UDH8: Final = Struct(">6B")  # element 0, §9.2.3.24.1
+_UDH16: Final = Struct(">3BH2B")  # element 8, §9.2.3.24.8
 
 
 class Outgoing(NamedTuple):
@@ -26,7 +30,7 @@ class Segment(NamedTuple):
 
     data_coding: int
     esm_class: int
-    octets: bytes  # short_message, with its header; 159 at the most (UCS-2: 140)
+    octets: bytes  # short_message, with its header; 160 at the most (UCS-2: 140)
 
 
 def prepare(text: str, mode: str) -> Outgoing:
@@ -49,8 +53,8 @@ def prepare(text: str, mode: str) -> Outgoing:
     return Outgoing(sent, True, split.count_ucs2(sent))
 
 
-def segments(sent: str, ucs2: bool, alphabet: str, reference: int) -> list[Segment]:
-    """The parts of a prepared text, as many as `prepare` counted; several carry an 8-bit reference header.
+def segments(sent: str, ucs2: bool, alphabet: str, reference: int, mode: str = "udh8") -> list[Segment]:
+    """The parts of a prepared text, as many as `prepare` counted; several say how they belong together.
 
     alphabet: the connection's default one: `gsm`, `latin1` or `ascii`. Whatever it is, a text that is not
     UCS-2 is cut by its GSM septets. Latin-1 and ASCII are only how this operator wants octets written on
@@ -58,31 +62,52 @@ def segments(sent: str, ucs2: bool, alphabet: str, reference: int) -> list[Segme
     message. That also keeps the parts the same on every connection. A character that Latin-1 or ASCII lacks
     (`€`, `ü`) loses its accent or becomes `?`: one character stays one, so no part grows.
 
-    reference: any number; its low 8 bits are used. ValueError for more than 255 parts: no header can say it.
+    mode: how: a header with a reference of 8 bits (`udh8`) or of 16 (`udh16`), or `sar`: none, but optional
+    parameters that the caller adds, of which the operator makes the header it likes. Both of the latter may take an
+    octet more to the handset, so their parts hold 152 septets or 66 code units. Where a text would then need one part
+    more than were counted and charged, its parts go with the 8-bit header, which every handset reads.
+
+    reference: any number; its low bits are used. ValueError for more than 255 parts: no header can say it.
     """
+    coding = UCS2_CODING if ucs2 else DEFAULT_CODING
+    pieces = _pieces(sent, ucs2, alphabet, split.UCS2_PART if ucs2 else split.GSM_PART)
+    total = len(pieces)
+    if total == 1:
+        return [Segment(coding, 0, pieces[0])]
+    if total > 255:
+        raise ValueError(f"{total} parts: a concatenated message has 255 at the most")
+    if mode != "udh8":
+        smaller = _pieces(sent, ucs2, alphabet, split.UCS2_PART - 1 if ucs2 else split.GSM_PART - 1)
+        if len(smaller) == total:
+            if mode == "sar":
+                return [Segment(coding, 0, piece) for piece in smaller]
+            return [
+                Segment(coding, UDH_INDICATOR, _UDH16.pack(6, 8, 4, reference & 0xFFFF, total, n) + piece)
+                for n, piece in enumerate(smaller, start=1)
+            ]
+    return [
+        Segment(coding, UDH_INDICATOR, _UDH8.pack(5, 0, 3, reference & 0xFF, total, n) + piece)
+        for n, piece in enumerate(pieces, start=1)
+    ]
+
+
+def whole(sent: str, ucs2: bool, alphabet: str) -> Segment:
+    """A prepared text in one piece, however long, for `message_payload`: the operator cuts it."""
+    (piece,) = _pieces(sent, ucs2, alphabet, len(sent) * 2 + 2)
+    return Segment(UCS2_CODING if ucs2 else DEFAULT_CODING, 0, piece)
+
+
+def _pieces(sent: str, ucs2: bool, alphabet: str, part: int) -> list[bytes]:
+    """part: room of each of several, in septets or code units."""
     if ucs2:
-        return _with_headers(UCS2_CODING, split.cut_ucs2(utf16.encode(sent)), reference)
+        return split.cut_ucs2(utf16.encode(sent), max(split.UCS2_SINGLE, part), part)
     octets = gsm7.encode(sent)
     if octets is None:  # not a prepared text; better a question mark than a message that cannot be sent
         octets = alphabets.encode_lossy(sent, "gsm")
-    pieces = split.cut_gsm(octets)
+    pieces = split.cut_gsm(octets, max(split.GSM_SINGLE, part), part)
     if alphabet != "gsm":
         pieces = [alphabets.encode_lossy(gsm7.decode(piece), alphabet) for piece in pieces]
-    return _with_headers(DEFAULT_CODING, pieces, reference)
-
-
-def _with_headers(data_coding: int, pieces: list[bytes], reference: int) -> list[Segment]:
-    """3GPP TS 23.040 §9.2.3.24.1: 5 octets follow; element 0, 3 octets: reference, parts in all, this one."""
-    total = len(pieces)
-    if total == 1:
-        return [Segment(data_coding, 0, pieces[0])]
-    if total > 255:
-        raise ValueError(f"{total} parts: a concatenated message has 255 at the most")
-    head = bytes((5, 0, 3, reference & 0xFF, total))
-    return [
-        Segment(data_coding, UDH_INDICATOR, head + bytes((n,)) + piece)
-        for n, piece in enumerate(pieces, start=1)
-    ]
+    return pieces
 
 
 def _nothing(text: str) -> None:

@@ -2,7 +2,7 @@
 
 `single` is the room of a message in one part, `part` that of each of several, in septets or UTF-16 code
 units: 140 octets, less 6 for a header with an 8-bit reference (3GPP TS 23.040 §9.2.3.24.1). A header with a
-16-bit reference takes one octet more: 152 septets, 66 code units. `part` is 2 or more.
+16-bit reference (§9.2.3.24.8) takes one octet more: 152 septets, 66 code units. `part` is 2 or more.
 
 An empty text is one part, an empty one.
 """
