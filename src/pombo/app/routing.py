@@ -101,7 +101,7 @@ class Routing:
             for message in page:
                 place = message.place
                 to = message.free and self.elsewhere(
-                    message.number, message.account_id, place.message_class, message.tried | {smsc_id}
+                    message.number, place.account_id, place.message_class, message.tried | {smsc_id}
                 )
                 if to:
                     moves.append((place.message_id, message.claims, to))

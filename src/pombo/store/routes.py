@@ -91,18 +91,18 @@ class Place(NamedTuple):
     """A place in the line of a connection's waiting messages."""
 
     message_class: int
+    account_id: int
     due_at: datetime
     message_id: int
 
 
-FIRST = Place(-1, datetime(2000, 1, 1, tzinfo=UTC), 0)
+FIRST = Place(-1, 0, datetime(2000, 1, 1, tzinfo=UTC), 0)
 
 
 class Waiting(NamedTuple):
     """A waiting message of a connection."""
 
     place: Place
-    account_id: int
     number: int
     claims: int
     free: bool  # no operator may have a part of it
@@ -112,20 +112,21 @@ class Waiting(NamedTuple):
 _WAITING = """
 with page as materialized (
     select message_id, account_id, class, due_at, claims, parts_taken from queue
-    where smsc_id = $1 and state = 0 and (class, due_at, message_id) > ($2::smallint, $3::timestamptz, $4::bigint)
-    order by class, due_at, message_id limit $5
+    where smsc_id = $1 and state = 0
+      and (class, account_id, due_at, message_id) > ($2::smallint, $3::bigint, $4::timestamptz, $5::bigint)
+    order by class, account_id, due_at, message_id limit $6
 )
-select p.class, p.due_at, p.message_id, p.account_id, m.number, p.claims,
+select p.class, p.account_id, p.due_at, p.message_id, m.number, p.claims,
        p.parts_taken = 0 and not exists (select from attempt a where a.message_id = p.message_id and a.state in (0, 1)),
        array(select a.smsc_id from attempt a where a.message_id = p.message_id)
-from page p join message m on m.id = p.message_id order by p.class, p.due_at, p.message_id
+from page p join message m on m.id = p.message_id order by p.class, p.account_id, p.due_at, p.message_id
 """
 
 
 async def waiting(db: Db, smsc_id: int, after: Place, limit: int) -> list[Waiting]:
-    """What waits for a connection, in the order in which it is claimed, a page at a time."""
+    """What waits for a connection, a page at a time, in the order of the index that claims go by."""
     rows = await db.fetch(_WAITING, smsc_id, *after, limit)
-    return [Waiting(Place(*row[:3]), row[3], row[4], row[5], row[6], frozenset(row[7])) for row in rows]
+    return [Waiting(Place(*row[:4]), row[4], row[5], row[6], frozenset(row[7])) for row in rows]
 
 
 # The message is locked before its queue row, as receipts do it. `claims` says that nobody has claimed it meanwhile. What
