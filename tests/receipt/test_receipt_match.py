@@ -9,6 +9,7 @@ import pytest
 from pombo.errors import Unavailable
 from pombo.message import AttemptState, State
 from pombo.receipt import identity, match
+from pombo.receipt.figures import LATENCY_S
 from pombo.receipt.match import Receipts
 from pombo.smpp.pdu import DeliverSm
 from pombo.store import queue, smscs
@@ -22,11 +23,13 @@ pytestmark = pytest.mark.anyio
 NUMBER = 5511999999999
 
 
-def receipt_of(raw_id: str, stat: str = "DELIVRD", number: int | str = NUMBER) -> DeliverSm:
+def receipt_of(
+    raw_id: str, stat: str = "DELIVRD", number: int | str = NUMBER, esm_class: int = 4
+) -> DeliverSm:
     text = (
         f"id:{raw_id} sub:001 dlvrd:001 submit date:2611221000 done date:2611221001 stat:{stat} err:000 text:"
     )
-    return DeliverSm(source_addr=str(number).encode(), esm_class=4, short_message=text.encode())
+    return DeliverSm(source_addr=str(number).encode(), esm_class=esm_class, short_message=text.encode())
 
 
 class Bench:
@@ -112,12 +115,75 @@ async def test_a_final_state_never_moves_whatever_comes_later(bench):
     assert await bench.state(message_id) is State.DELIVERED
 
 
-async def test_intermediate_receipts_change_nothing(bench):
+async def test_intermediate_receipts_end_nothing_and_the_last_of_them_is_kept(bench):
     message_id = await bench.submitted()
     await bench.answered(message_id, "a1")
     for stat in ("ENROUTE", "ACCEPTD", "UNKNOWN", "NONSENSE"):
         assert await bench.receipt(receipt_of("a1", stat)) == []
+        assert await bench.db.fetchval("select interim from attempt where interim_at is not null") == stat
     assert await bench.state(message_id) is State.SUBMITTED
+    assert await bench.receipt(receipt_of("a1", "ENROUTE"), receipt_of("a1")) == [message_id]
+    await bench.receipt(receipt_of("a1", "ACCEPTD"))
+    row = await bench.db.fetchrow("select state, interim, receipt_error from attempt")
+    assert tuple(row) == (AttemptState.DELIVERED, "NONSENSE", "DELIVRD")
+    assert await bench.parked() == 0
+
+
+async def test_an_intermediate_notification_says_nothing_final_whatever_its_words(bench):
+    message_id = await bench.submitted()
+    await bench.answered(message_id, "a1")
+    assert await bench.receipt(receipt_of("a1", esm_class=0x20)) == []
+    assert await bench.state(message_id) is State.SUBMITTED
+    assert await bench.db.fetchval("select interim from attempt") == "DELIVRD"
+
+
+async def test_an_early_intermediate_receipt_waits_for_its_response(bench):
+    message_id = await bench.submitted()
+    await bench.receipt(receipt_of("a1", "ENROUTE"))
+    assert await bench.parked() == 1
+    await bench.answered(message_id, "a1")
+    assert await bench.db.fetchval("select interim from attempt") == "ENROUTE"
+    assert await bench.parked() == 0
+
+
+@pytest.mark.parametrize("policy", ["hold", "resend"])
+@pytest.mark.parametrize("stats", [["ENROUTE", "DELIVRD"], ["DELIVRD", "ENROUTE"]])
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_submit_without_answer_was_taken_if_its_receipt_says_that_it_is_on_its_way(
+    bench, policy, stats, at_once
+):
+    message_id = await broken(bench, policy)
+    if stats[0] == "ENROUTE" and not at_once:
+        await bench.receipt(receipt_of("x1", "ENROUTE"))
+        assert await bench.state(message_id) is State.SUBMITTED
+        assert await bench.db.fetchval("select count(*) from queue") == 0, "it is not sent again"
+    bodies = [receipt_of("x1", stat) for stat in stats]
+    for batch in [bodies] if at_once else [[body] for body in bodies]:
+        await bench.receipt(*batch)
+    assert await bench.state(message_id) is State.DELIVERED
+    assert await bench.parked() == 0
+
+
+async def test_a_held_message_stays_held_while_another_part_of_it_is_not_known(bench):
+    message_id = await broken(bench, "hold", parts=2)
+    await bench.db.execute("update attempt set number = 5511988888888 where part = 2")
+    await bench.receipt(receipt_of("x1", "ENROUTE"))
+    assert await bench.state(message_id) is State.UNCERTAIN
+    assert await bench.db.fetchval("select parts_taken from queue") == 1
+    await bench.receipt(receipt_of("x2", "ACCEPTD", number=5511988888888))
+    assert await bench.state(message_id) is State.SUBMITTED
+    assert await bench.db.fetchval("select count(*) from queue") == 0
+
+
+async def broken(bench, policy: str, parts: int = 1) -> int:
+    """A message whose session ended before it was answered."""
+    await bench.db.execute("update smsc set uncertain_policy = $1", policy)
+    await bench.db.execute(
+        "insert into session (smsc_id, holder) values ($1, gen_random_uuid())", bench.smsc_id
+    )
+    message_id = await bench.submitted(parts=parts)
+    await queue.end_sessions(bench.db, [1])
+    return message_id
 
 
 @pytest.mark.parametrize(
@@ -134,7 +200,7 @@ async def test_the_learned_form_is_kept_with_the_connection(bench):
     message_id = await bench.submitted()
     await bench.answered(message_id, "38601FA")
     await bench.receipt(receipt_of("59113978"))
-    assert await smscs.learned_forms(bench.db) == {bench.smsc_id: "dec_in_receipt"}
+    assert await smscs.id_form(bench.db, bench.smsc_id) == ("auto", "dec_in_receipt")
 
 
 async def test_a_form_that_was_learned_in_a_transaction_that_failed_is_learned_again(bench):
@@ -149,7 +215,57 @@ async def test_a_form_that_was_learned_in_a_transaction_that_failed_is_learned_a
             )  # of the same transaction: nothing is known by this
             raise LookupError("something else in this commit")
     await bench.receipt(receipt_of("59113978"))
-    assert await smscs.learned_forms(bench.db) == {bench.smsc_id: "dec_in_receipt"}
+    assert await smscs.id_form(bench.db, bench.smsc_id) == ("auto", "dec_in_receipt")
+
+
+@pytest.mark.parametrize(
+    ("receipt_ids", "answered", "others"),
+    [
+        ("raw", "1234567", ["19088743", "12d687"]),
+        ("hex", "19088743", ["1234567", "1234567x"]),
+        ("dec", "12d687", ["1234567", "19088743"]),
+    ],
+)
+async def test_a_form_that_a_person_fixed_decides_at_once(bench, receipt_ids, answered, others):
+    """The receipt says 1234567 each time: it, the hexadecimal of 19088743, or the decimal of 12d687."""
+    await bench.receipt(receipt_of("nobody"))  # the form is read before it is changed
+    await smscs.change_smsc(bench.db, bench.smsc_id, receipt_ids=receipt_ids)
+    bench.receipts.reread()
+    for other in others:
+        await bench.answered(await bench.submitted(), other)
+    message_id = await bench.submitted()
+    await bench.answered(message_id, answered)
+    assert await bench.receipt(receipt_of("1234567")) == [message_id]
+    assert await smscs.id_form(bench.db, bench.smsc_id) == (receipt_ids, None), "nothing is learned"
+
+
+async def test_a_fixed_form_leaves_ids_that_are_no_numbers_as_they_are(bench):
+    await smscs.change_smsc(bench.db, bench.smsc_id, receipt_ids="hex")
+    message_id = await bench.submitted()
+    await bench.answered(message_id, "0a-zz")
+    assert await bench.receipt(receipt_of("0A-zz")) == [message_id]
+
+
+async def test_what_was_learned_is_forgotten_when_a_person_sets_the_form(bench):
+    message_id = await bench.submitted()
+    await bench.answered(message_id, "38601FA")
+    await bench.receipt(receipt_of("59113978"))
+    await smscs.change_smsc(bench.db, bench.smsc_id, receipt_ids="auto")
+    bench.receipts.reread()
+    assert await smscs.id_form(bench.db, bench.smsc_id) == ("auto", None)
+    itself = await bench.submitted()
+    await bench.answered(itself, "123456789")
+    assert await bench.receipt(receipt_of("123456789")) == [itself]
+    assert await smscs.id_form(bench.db, bench.smsc_id) == ("auto", "same")
+
+
+async def test_an_id_that_came_back_means_the_newest_message(bench):
+    old, new = await bench.submitted(), await bench.submitted()
+    await bench.answered(old, "a1b2c3")
+    await bench.answered(new, "a1b2c3")
+    assert await bench.receipt(receipt_of("a1b2c3")) == [new]
+    assert await bench.receipt(receipt_of("a1b2c3", "UNDELIV")) == [], "a repetition is not the older one's"
+    assert await bench.state(old) is State.SUBMITTED
 
 
 async def test_an_id_that_could_mean_two_messages_waits_until_the_form_is_known(bench):
@@ -230,13 +346,7 @@ async def test_a_receipt_that_came_before_its_connection_broke_settles_the_attem
         await bench.receipts.settle(tx, [match.Arrived(receipt_of("early"))], lambda number: True)
     await queue.end_sessions(bench.db, [1])
     assert await bench.state(message_id) is State.UNCERTAIN
-    assert await bench.receipts.sweep(bench.db, ignore) == [], "its response may still come"
-    await bench.db.execute("update parked_receipt set received_at = now() - interval '6 minutes'")
-    await bench.db.execute("update attempt set message_id = message_id - (600000::bigint << 22)")
-    await bench.db.execute("update message set id = id - (600000::bigint << 22)")
-    await bench.db.execute("update queue set message_id = message_id - (600000::bigint << 22)")
-    message_id -= 600000 << 22
-    assert await bench.receipts.sweep(bench.db, ignore) == [message_id]
+    assert await bench.receipts.settle_unanswered(bench.db, ignore) == [message_id]
     assert await bench.state(message_id) is State.DELIVERED
     assert await bench.parked() == 0
     assert await bench.db.fetchval("select count(*) from queue") == 0
@@ -251,6 +361,43 @@ async def test_a_receipt_that_came_before_a_message_was_accepted_does_not_settle
     assert await bench.receipts.sweep(bench.db, ignore) == []
     assert await bench.state(message_id) is State.WAITING
     assert await bench.parked() == 1
+
+
+async def test_an_early_receipt_waits_while_a_submit_to_its_handset_is_being_written(bench):
+    """It may be that one's, whose response is on its way, and not that of the older one without an answer."""
+    old = await broken(bench, "hold")
+    young = await bench.submitted()
+    async with bench.db.transaction(queue.lock_of(bench.smsc_id)) as tx:
+        await bench.receipts.settle(tx, [match.Arrived(receipt_of("early"))], lambda number: True)
+    assert await bench.receipts.settle_unanswered(bench.db, ignore) == []
+    assert await bench.receipts.sweep(bench.db, ignore) == []
+    await bench.answered(young, "early")
+    assert await bench.state(young) is State.DELIVERED
+    assert await bench.state(old) is State.UNCERTAIN
+
+
+async def test_a_refusal_that_counts_only_after_three_days_is_still_a_refusal(bench):
+    message_id = await resent(bench, hours_ago=71)
+    assert await bench.receipt(receipt_of("second", "REJECTD")) == []
+    await bench.db.execute("update attempt set submitted_at = submitted_at - interval '2 hours' where n = 1")
+    assert await bench.receipts.sweep(bench.db, ignore) == [message_id]
+    assert await bench.state(message_id) is State.REJECTED
+    assert await bench.db.fetchval("select error from message") == "REJECTD"
+
+
+async def test_receipts_are_counted_by_what_they_say_and_how_long_they_took(bench):
+    message_id = await bench.submitted()
+    await bench.answered(message_id, "a1")
+    await bench.db.execute("update attempt set submitted_at = submitted_at - interval '40 seconds'")
+    await bench.receipt(receipt_of("a1", "ENROUTE"), receipt_of("a1"), receipt_of("b1", "UNDELIV"))
+    await bench.receipt(receipt_of("a1"))
+    await bench.answered(await bench.submitted(), "b1")
+    figures = bench.receipts.figures
+    assert figures.outcomes == {"interim": 1, "delivered": 2, "failed": 1}
+    assert (figures.matched, figures.parked, figures.rematched) == (3, 1, 1)
+    assert sum(figures.latency) == 2, "once for each attempt that moved"
+    assert figures.latency[LATENCY_S.index(60.0)] == 1
+    assert 40 <= figures.latency_sum_s < 60
 
 
 async def resent(bench, *, hours_ago: int) -> int:

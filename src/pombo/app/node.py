@@ -40,6 +40,7 @@ log = structlog.get_logger()
 _RELOAD_S = 10.0  # the net under NOTIFY
 _RENEW_S = 10.0
 _SWEEP_S = 60.0
+_UNANSWERED_S = 5.0
 _EXPIRE_S = 5.0
 _ROUTING_S = 1.0
 _UPKEEP_S = 60.0
@@ -74,7 +75,6 @@ class Node:
         self._alphabets: dict[int, str] = {}
         self._sources: dict[int, Source] = {}
         self._receipts: dict[int, match.Receipts] = {}
-        self._learned: dict[int, str | None] = {}
         self._replies = replies.Replies(ids, lambda smsc_id: self._alphabets.get(smsc_id, "gsm"))
         self._deliverer = Deliverer(
             db,
@@ -173,6 +173,7 @@ class Node:
             asyncio.create_task(self._listen(), name="listen"),
             asyncio.create_task(_every(_RELOAD_S, self._reload), name="reload"),
             asyncio.create_task(_every(_SWEEP_S, self._sweep), name="sweep"),
+            asyncio.create_task(_every(_UNANSWERED_S, self._settle_unanswered), name="settle unanswered"),
             asyncio.create_task(_every(_EXPIRE_S, self._expire), name="expire"),
             asyncio.create_task(_every(_ROUTING_S, self._routing.tick), name="routing"),
             asyncio.create_task(_every(_RELOAD_S, self._routing.refresh_operators), name="operators"),
@@ -208,6 +209,8 @@ class Node:
         await self._routing.reload()
         self._alphabets = {smsc.id: smsc.alphabet for smsc in rows}
         self._sources = await accounts.sources(self.db)
+        for of_one in self._receipts.values():
+            of_one.reread()
         self._follow()
         self._owner.look()
 
@@ -218,7 +221,6 @@ class Node:
         self._links.follow(smsc for smsc in self._smscs if smsc.id in ours)
 
     async def _gained(self, smsc_ids: list[int]) -> None:
-        self._learned = await smscs.learned_forms(self.db)
         for smsc_id in smsc_ids:
             self._receipts.pop(smsc_id, None)  # another node may have learned meanwhile
         self._follow()
@@ -301,6 +303,11 @@ class Node:
                 "parked_receipts_dropped", receipts=dropped, hint="no message had their id within 72 hours"
             )
 
+    async def _settle_unanswered(self) -> None:
+        for smsc_id, of_one in list(self._receipts.items()):
+            step = f"unanswered submits of connection {smsc_id}"
+            await self._step(step, of_one.settle_unanswered, outbox.of_messages)
+
     async def _step(
         self,
         step: str,
@@ -336,7 +343,7 @@ class Node:
     def _stages_of(self, smsc: Smsc) -> "Stages":
         of_one = self._receipts.get(smsc.id)
         if of_one is None:
-            of_one = self._receipts[smsc.id] = match.Receipts(smsc.id, self._learned.get(smsc.id), smsc.name)
+            of_one = self._receipts[smsc.id] = match.Receipts(smsc.id, smsc.name)
         return Stages(smsc.id, of_one, self._replies)
 
 

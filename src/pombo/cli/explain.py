@@ -112,6 +112,8 @@ def _attempt(row: asyncpg.Record) -> dict[str, Any]:
         "submitted_at": row["submitted_at"],
         "receipt_at": row["receipt_at"],
         "receipt_error": row["receipt_error"],
+        "interim": row["interim"],
+        "interim_at": row["interim_at"],
     }
 
 
@@ -205,6 +207,8 @@ def _attempt_events(attempt: dict[str, Any]) -> Iterator[_Event]:
     style = {"uncertain": "yellow", "refused": "red"}.get(attempt["state"], "")
     which = f"part {attempt['part']}, attempt {attempt['n']} over {attempt['smsc']}"
     yield _Event(attempt["submitted_at"], "submitted", f"{which}: {outcome}", style)
+    if attempt["interim_at"]:
+        yield _Event(attempt["interim_at"], "on its way", f"part {attempt['part']}: {attempt['interim']}")
     if attempt["receipt_at"]:
         said = f" ({attempt['receipt_error']})" if attempt["receipt_error"] else ""
         yield _Event(attempt["receipt_at"], "receipt", f"part {attempt['part']}: {attempt['state']}{said}")

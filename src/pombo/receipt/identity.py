@@ -27,6 +27,9 @@ never learned.
 
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 
+FIXED: dict[str, Form] = {"raw": "same", "hex": "hex_in_receipt", "dec": "dec_in_receipt"}
+"""What a person says of a connection (`smsc.receipt_ids`); `auto`, which is not here, learns."""
+
 A = TypeVar("A", bound=Hashable)
 
 
@@ -86,6 +89,12 @@ def candidates(raw_id: str, learned: str | None = None, other_id: str | None = N
         if all(candidate.key != other for candidate in forms):
             forms.append(Candidate("other", other))
     return forms
+
+
+def only(possible: list[Candidate], form: Form) -> list[Candidate]:
+    """Of what `candidates` gave with this form in front: for a connection whose form a person has fixed. An id that
+    cannot be of that form counts as it is."""
+    return possible[:1] + [candidate for candidate in possible[1:] if candidate.form == "other"]
 
 
 def choose(raw_id: str, found: Sequence[Found[A]], learned: str | None, waited: bool = False) -> Choice[A]:

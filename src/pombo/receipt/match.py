@@ -11,6 +11,7 @@ import structlog
 from pombo.message import AttemptState
 from pombo.number import normalise
 from pombo.receipt import identity
+from pombo.receipt.figures import ReceiptFigures
 from pombo.receipt.parse import Receipt, is_intermediate, is_receipt, parse
 from pombo.smpp import tlv
 from pombo.smpp.pdu import DataSm, DeliverSm
@@ -61,14 +62,22 @@ class Receipts:
     """The receipts of one connection. Everything happens inside the caller's transaction, which holds the
     connection's lock: results and receipts of a connection never pass each other unseen."""
 
-    def __init__(self, smsc_id: int, learned: str | None = None, name: str = "") -> None:
-        """learned: how this connection writes ids in receipts (`smsc.id_form`), where that is known already."""
+    def __init__(self, smsc_id: int, name: str = "") -> None:
+        self.figures = ReceiptFigures()
         self._smsc_id = smsc_id
-        self._learned = learned
+        self._fixed: identity.Form | None = (
+            None  # how this connection writes ids in receipts, by a person's word
+        )
+        self._learned: str | None = None  # the same, fixed or learned
+        self._known = False
         self._learned_in: Connection | None = (
             None  # the transaction that writes it, of whose end nothing is known
         )
         self._log = log.bind(smsc=name or smsc_id)
+
+    def reread(self) -> None:
+        """The connection may have been changed: the next transaction reads how it writes ids."""
+        self._known = False
 
     async def settle(
         self, tx: Connection, arrived: Sequence[Arrived], in_flight: Callable[[int], bool]
@@ -79,21 +88,47 @@ class Receipts:
         one's, early, and must not settle an older attempt.
         """
         await self._recall(tx)
-        judged = [a for a in arrived if a.receipt.outcome is not None]
         learned = self._learned
-        effects, unmatched, ambiguous = await self._match(tx, judged)
-        unmatched = await self._settle_uncertain(tx, unmatched, effects, in_flight) + ambiguous
-        if unmatched:
-            await rows.park(tx, self._smsc_id, [_parked(a) for a in unmatched])
-        final = await rows.apply(tx, list(effects.values())) if effects else []
+        effects, unmatched, ambiguous = await self._match(tx, arrived)
+        matched = len(arrived) - len(unmatched) - len(ambiguous)
+        unmatched, answered = await self._settle_uncertain(tx, unmatched, effects, in_flight)
+        parked = unmatched + ambiguous
+        if parked:
+            await rows.park(tx, self._smsc_id, [_parked(a) for a in parked])
+        self.figures.matched += matched + len(answered)
+        self.figures.parked += len(parked)
+        self.figures.outcomes.update(_outcome(a) for a in arrived)
+        final = await self._apply(tx, effects, answered)
         if self._learned != learned:  # what was ambiguous may be clear now
             final += await self._rematch(tx, await rows.parked_page(tx, self._smsc_id, 0, _SWEEP_PAGE))
+        elif answered and unmatched:  # other receipts of the same attempt
+            final += await self.rematch(tx, [effect.key for effect in answered])
         return final
 
     async def rematch(self, tx: Connection, keys: Sequence[str]) -> list[int]:
         """Ids of the operator's have just been committed: receipts that came before them count now."""
         await self._recall(tx)
         return await self._rematch(tx, await rows.parked_for(tx, self._smsc_id, keys))
+
+    async def rematch_these(self, tx: Connection, parked_ids: Sequence[int]) -> list[int]:
+        await self._recall(tx)
+        return await self._rematch(tx, await rows.parked_by_id(tx, self._smsc_id, parked_ids))
+
+    async def assign(self, tx: Connection, parked_id: int, attempt: AttemptKey) -> list[int]:
+        """By hand: this parked receipt speaks of that attempt. Teaches no form."""
+        [row] = await rows.parked_by_id(tx, self._smsc_id, [parked_id])
+        effect = _effect(attempt, _again(row).receipt)
+        await rows.unpark(tx, [parked_id])
+        return await self._apply(tx, {attempt: effect}, [effect])
+
+    async def settle_unanswered(self, db: Database, caused: Caused) -> list[int]:
+        """Soon after a break: what it left unanswered may have its receipt already, which came before the break."""
+        async with db.transaction(lock_of(self._smsc_id)) as tx:
+            await self._recall(tx)
+            parked = await rows.parked_for_unanswered(tx, self._smsc_id, _SWEEP_PAGE)
+            final = await self._rematch(tx, parked)
+            await caused(tx, final)
+        return final
 
     async def sweep(self, db: Database, caused: Caused) -> list[int]:
         """The net under `rematch`: judge every parked receipt of this connection again.
@@ -127,33 +162,49 @@ class Receipts:
                 return final
 
     async def _rematch(self, tx: Connection, parked: Sequence[asyncpg.Record]) -> list[int]:
-        again = {
-            Arrived(msgspec.msgpack.decode(row["body"], type=_BODIES[row["command_id"]])): row
-            for row in parked
-        }
+        again = {_again(row): row for row in parked}
         if not again:
             return []
         waited = {arrived for arrived, row in again.items() if row["old"]}
         effects, unmatched, ambiguous = await self._match(tx, list(again), waited)
-        old = [arrived for arrived in unmatched if arrived in waited]
-        unmatched = [arrived for arrived in unmatched if arrived not in waited]
-        # A submit that is in flight now has begun after an old receipt came: it cannot be the one.
-        came_at = {arrived: again[arrived]["received_at"] for arrived in old}
-        unmatched += await self._settle_uncertain(tx, old, effects, lambda number: False, came_at)
+        answered: list[Effect] = []
+        if unmatched:
+            # Under the connection's lock every submit without a response stands in the queue as being written.
+            written = await rows.being_written(tx, self._smsc_id)
+            came_at = {arrived: again[arrived]["received_at"] for arrived in unmatched}
+            unmatched, answered = await self._settle_uncertain(
+                tx, unmatched, effects, written.__contains__, came_at
+            )
         still_parked = {*unmatched, *ambiguous}
         settled = [row["id"] for arrived, row in again.items() if arrived not in still_parked]
         if settled:
+            self.figures.rematched += len(settled)
             await rows.unpark(tx, settled)
-        return await rows.apply(tx, list(effects.values())) if effects else []
+        return await self._apply(tx, effects, answered)
+
+    async def _apply(
+        self, tx: Connection, effects: Mapping[AttemptKey, Effect], answered: Sequence[Effect]
+    ) -> list[int]:
+        """answered: those among them whose attempts the operator never answered."""
+        if not effects:
+            return []
+        applied = await rows.apply(tx, list(effects.values()))
+        self.figures.took(applied.took)
+        taken = [effect for effect in answered if effect.state != AttemptState.FAILED]
+        if taken:
+            await rows.note_taken(tx, taken)
+        return applied.final
 
     async def _match(
         self, tx: Connection, arrived: Sequence[Arrived], waited: Container[Arrived] = ()
     ) -> tuple[dict[AttemptKey, Effect], list[Arrived], list[Arrived]]:
-        """The effect per attempt (of several receipts for one the first counts); who found no attempt; and who found
-        too many. waited: those that have been parked long enough."""
+        """The effect per attempt (of several receipts for one the first that is final, else the last); who found no
+        attempt; and who found too many. waited: those that have been parked long enough."""
         candidates = [
             identity.candidates(a.receipt.raw_id, self._learned, a.receipt.other_id) for a in arrived
         ]
+        if self._fixed is not None:
+            candidates = [identity.only(of_one, self._fixed) for of_one in candidates]
         keys = list({candidate.key for of_one in candidates for candidate in of_one})
         sent: dict[str, list[rows.Sent]] = {}
         for attempt in await rows.attempts_by_key(tx, self._smsc_id, keys) if keys else ():
@@ -170,10 +221,12 @@ class Receipts:
                 for s in sent.get(key, ())
             ]
             choice = identity.choose(a.receipt.raw_id, found, self._learned, waited=a in waited)
-            if choice.learned is not None and choice.learned != self._learned:
+            if self._fixed is None and choice.learned is not None and choice.learned != self._learned:
                 await self._learn(tx, choice.learned)
             if choice.attempt is not None:
-                effects.setdefault(choice.attempt, _effect(choice.attempt, a.receipt))
+                before = effects.get(choice.attempt)
+                if before is None or before.state == AttemptState.TAKEN:
+                    effects[choice.attempt] = _effect(choice.attempt, a.receipt)
             elif choice.ambiguous:
                 ambiguous.append(a)
             else:
@@ -186,10 +239,13 @@ class Receipts:
         await smscs.learn_form(tx, self._smsc_id, form)
 
     async def _recall(self, tx: Connection) -> None:
-        """What an earlier transaction learned counts if it was committed."""
-        if self._learned_in is not None and self._learned_in is not tx:
-            self._learned = (await smscs.learned_forms(tx)).get(self._smsc_id)
-            self._learned_in = None
+        """What an earlier transaction learned counts if it was committed; what a person says counts before it."""
+        if self._known and (self._learned_in is None or self._learned_in is tx):
+            return
+        receipt_ids, learned = await smscs.id_form(tx, self._smsc_id)
+        self._fixed = identity.FIXED.get(receipt_ids)
+        self._learned = self._fixed or learned
+        self._known, self._learned_in = True, None
 
     async def _settle_uncertain(
         self,
@@ -198,18 +254,24 @@ class Receipts:
         effects: dict[AttemptKey, Effect],
         in_flight: Callable[[int], bool],
         came_at: Mapping[Arrived, datetime] = MappingProxyType({}),
-    ) -> list[Arrived]:
+    ) -> tuple[list[Arrived], list[Effect]]:
         """A receipt without a match may speak of a submit that was never answered, when its handset has just one.
 
+        Returns those that still have none, and the effects of the others. What is final goes first: it says all.
+        One that is not must bring the id that its last word will have.
         came_at: of those that came earlier; they do not speak of what was accepted after them.
         """
         numbers = {
-            a: number for a in unmatched if (number := _number(a.body.source_addr)) and not in_flight(number)
+            a: number
+            for a in sorted(unmatched, key=lambda a: a.receipt.outcome is None)
+            if (a.receipt.outcome is not None or (a.receipt.raw_id and a.receipt.stat))
+            and (number := _number(a.body.source_addr))
+            and not in_flight(number)
         }
         if not numbers:
-            return unmatched
+            return unmatched, []
         open_attempts = await rows.uncertain_attempts(tx, self._smsc_id, list(set(numbers.values())))
-        settled = set()
+        settled: dict[Arrived, Effect] = {}
         for a, number in numbers.items():
             attempts = [
                 attempt
@@ -217,9 +279,17 @@ class Receipts:
                 if attempt not in effects and not _younger(attempt, came_at.get(a))
             ]
             if len(attempts) == 1:
-                effects[attempts[0]] = _effect(attempts[0], a.receipt)
-                settled.add(a)
-        return [a for a in unmatched if a not in settled]
+                settled[a] = effects[attempts[0]] = _effect(attempts[0], a.receipt)
+        return [a for a in unmatched if a not in settled], list(settled.values())
+
+
+def _again(row: asyncpg.Record) -> Arrived:
+    return Arrived(msgspec.msgpack.decode(row["body"], type=_BODIES[row["command_id"]]))
+
+
+def _outcome(arrived: Arrived) -> str:
+    outcome = arrived.receipt.outcome
+    return "interim" if outcome is None else outcome.name.lower()
 
 
 def _parked(arrived: Arrived) -> Parked:
@@ -235,14 +305,14 @@ def _parked(arrived: Arrived) -> Parked:
 
 
 def _effect(attempt: AttemptKey, receipt: Receipt) -> Effect:
-    assert receipt.outcome is not None
+    error = receipt.error if receipt.error.strip("0") else receipt.stat
     return Effect(
         attempt,
-        receipt.outcome,
+        AttemptState.TAKEN if receipt.outcome is None else receipt.outcome,
         receipt.final_state
         if receipt.outcome is AttemptState.FAILED and receipt.final_state is not None
         else 0,
-        receipt.error if receipt.error.strip("0") else receipt.stat,
+        receipt.stat if receipt.outcome is None else error,
         receipt.raw_id,
         identity.key(receipt.raw_id),
     )

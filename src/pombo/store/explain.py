@@ -75,7 +75,7 @@ async def attempts(db: Db, message_id: int) -> list[asyncpg.Record]:
     return await db.fetch(
         """
         select t.n, t.part, t.state, t.status, t.smsc_message_id, t.receipt_error, t.submitted_at, t.receipt_at,
-               t.smsc_id, s.name as smsc
+               t.interim, t.interim_at, t.smsc_id, s.name as smsc
         from attempt t left join smsc s on s.id = t.smsc_id where t.message_id = $1 order by t.n, t.part
         """,
         message_id,

@@ -1,11 +1,13 @@
 """What receipts are matched against, and what they change."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
 import asyncpg
 
-from pombo.message import State
+from pombo.message import AttemptState
+from pombo.store import queue
 from pombo.store.database import Db
 
 PARKED_HOURS = 72
@@ -60,34 +62,41 @@ class Effect(NamedTuple):
     """What one receipt does to one attempt."""
 
     attempt: AttemptKey
-    state: int  # message.AttemptState: DELIVERED or FAILED
+    state: int  # message.AttemptState: DELIVERED or FAILED; TAKEN: on its way, nothing final
     final_state: int  # message.State if the part has failed for good
-    error: str
+    error: str  # of TAKEN: the operator's word, such as ENROUTE
     raw_id: str  # kept where the attempt has no id of the operator's yet
     key: str
 
 
-async def apply(db: Db, effects: Sequence[Effect]) -> list[int]:
-    """Move attempts, then messages; returns the messages that are final now and were not before.
+class Applied(NamedTuple):
+    final: list[int]  # messages that are final now and were not before
+    took: list[timedelta]  # from the submit to the final receipt, of each attempt that moved
 
-    At most one effect per attempt. Attempts that a receipt has settled already stay as they are.
+
+async def apply(db: Db, effects: Sequence[Effect]) -> Applied:
+    """Move attempts, then messages. At most one effect per attempt.
+
+    Attempts that a receipt has settled already stay as they are, whatever comes later.
     """
+    on_their_way = [e for e in effects if e.state == AttemptState.TAKEN]
+    if on_their_way:
+        await _note_interim(db, on_their_way)
+        effects = [e for e in effects if e.state != AttemptState.TAKEN]
+    if not effects:
+        return Applied([], [])
     rows = await db.fetch(
         "update attempt a set state = e.state, receipt_error = e.error, receipt_at = now(),"
+        " failed_as = case when e.state = 3 then e.final_state end,"
         " smsc_message_id = coalesce(a.smsc_message_id, e.raw_id), smsc_key = coalesce(a.smsc_key, e.key)"
-        " from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::smallint[], $5::text[], $6::text[], $7::text[])"
-        "  e(message_id, part, n, state, error, raw_id, key)"
+        " from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::smallint[], $5::text[], $6::text[], $7::text[],"
+        "  $8::smallint[]) e(message_id, part, n, state, error, raw_id, key, final_state)"
         " where a.message_id = e.message_id and a.part = e.part and a.n = e.n and a.state in (0, 1)"
-        " returning a.message_id, a.part, a.n",
-        [e.attempt.message_id for e in effects],
-        [e.attempt.part for e in effects],
-        [e.attempt.n for e in effects],
-        [e.state for e in effects],
-        [e.error for e in effects],
-        [e.raw_id for e in effects],
-        [e.key for e in effects],
-    )
-    moved = {AttemptKey(*row) for row in rows}
+        " returning a.message_id, a.part, a.n, now() - a.submitted_at",
+        *_columns(effects), [e.state for e in effects], [e.error for e in effects], [e.raw_id for e in effects],
+        [e.key for e in effects], [e.final_state for e in effects],
+    )  # fmt: skip
+    moved = {AttemptKey(*row[:3]) for row in rows}
     delivered = [e for e in effects if e.attempt in moved and e.state == 2]
     failed = [e for e in effects if e.attempt in moved and e.state == 3]
     final = await _delivered(db, delivered) if delivered else []
@@ -95,7 +104,50 @@ async def apply(db: Db, effects: Sequence[Effect]) -> list[int]:
         final += await _failed(db, failed)
     if final:
         await db.execute("delete from queue where message_id = any($1::bigint[])", final)
-    return final
+    return Applied(final, [row[3] for row in rows])
+
+
+def _columns(effects: Sequence[Effect]) -> tuple[list[int], list[int], list[int]]:
+    """message_id, part, n."""
+    return (
+        [e.attempt.message_id for e in effects],
+        [e.attempt.part for e in effects],
+        [e.attempt.n for e in effects],
+    )
+
+
+async def _note_interim(db: Db, effects: Sequence[Effect]) -> None:
+    """What the operator says of an attempt on its way, which it therefore has taken, answered or not."""
+    await db.execute(
+        "update attempt a set state = 1, interim = e.word, interim_at = now(),"
+        " smsc_message_id = coalesce(a.smsc_message_id, e.raw_id), smsc_key = coalesce(a.smsc_key, e.key)"
+        " from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::text[], $5::text[], $6::text[])"
+        "  e(message_id, part, n, word, raw_id, key)"
+        " where a.message_id = e.message_id and a.part = e.part and a.n = e.n and a.state in (0, 1)",
+        *_columns(effects), [e.error for e in effects], [e.raw_id for e in effects], [e.key for e in effects],
+    )  # fmt: skip
+
+
+async def note_taken(db: Db, effects: Sequence[Effect]) -> None:
+    """The operator has these parts, although it never answered their submits: they are not submitted again.
+
+    A held message is submitted now, unless other parts of it are held still. The message goes before its queue row, as
+    everywhere.
+    """
+    bits: dict[int, int] = {}
+    for effect in effects:
+        bits[effect.attempt.message_id] = bits.get(effect.attempt.message_id, 0) | 1 << (
+            effect.attempt.part - 1
+        )
+    await db.execute(
+        "update message m set sent_at = coalesce(m.sent_at, now()), state = case when m.state = 2 and exists ("
+        "  select from queue q where q.message_id = m.id and q.state = 2"
+        "  and (q.parts_taken | t.bits) <> (1::bigint << q.parts) - 1) then 2 else 1 end"
+        " from unnest($1::bigint[], $2::bigint[]) t(id, bits) where m.id = t.id and m.state in (0, 2)",
+        list(bits), list(bits.values()),
+    )  # fmt: skip
+    await queue.note_parts_taken(db, list(bits.items()))
+    await queue.drop_taken(db, list(bits))
 
 
 async def _delivered(db: Db, effects: Sequence[Effect]) -> list[int]:
@@ -143,8 +195,8 @@ async def give_up(db: Db, smsc_id: int, limit: int) -> tuple[int, list[int]]:
     """Expect no id and no receipt any more for attempts without an answer for 72 h; returns how many they were, and
     the messages that are final now.
 
-    Where a receipt has failed another attempt at the same part, and only such an attempt kept it open, the message is
-    undelivered. A message of which nothing else is known stays as it is: its operator may send no receipts.
+    Where a receipt has failed another attempt at the same part, and only such an attempt kept it open, the message ends
+    as that receipt says. A message of which nothing else is known stays as it is: its operator may send no receipts.
     """
     rows = await db.fetch(
         "update attempt set smsc_key = '' where (message_id, part, n) in (select message_id, part, n from attempt"
@@ -156,14 +208,14 @@ async def give_up(db: Db, smsc_id: int, limit: int) -> tuple[int, list[int]]:
     if not parts:
         return len(rows), []
     failed = await db.fetch(
-        "select distinct on (a.message_id) a.message_id, a.part, a.receipt_error"
+        "select distinct on (a.message_id) a.message_id, a.part, a.receipt_error, a.failed_as"
         " from unnest($1::bigint[], $2::smallint[]) p(message_id, part) join attempt a using (message_id, part)"
         " where a.state = 3 order by a.message_id, a.n desc",
         [message_id for message_id, _ in parts], [part for _, part in parts],
     )  # fmt: skip
     effects = [
         Effect(
-            AttemptKey(row["message_id"], row["part"], 0), 3, State.UNDELIVERED, row["receipt_error"], "", ""
+            AttemptKey(row["message_id"], row["part"], 0), 3, row["failed_as"], row["receipt_error"], "", ""
         )
         for row in failed
     ]
@@ -216,19 +268,47 @@ async def parked_for(db: Db, smsc_id: int, keys: Sequence[str]) -> list[asyncpg.
 
 
 async def parked_page(db: Db, smsc_id: int, after_id: int, limit: int) -> list[asyncpg.Record]:
-    """Parked receipts of a connection for which some attempt has an id that may be theirs, and old ones whose handset
-    has an attempt that was never answered; in order, a page at a time."""
+    """Parked receipts of a connection for which some attempt has an id that may be theirs, or whose handset has an
+    attempt that was never answered; in order, a page at a time."""
     return await db.fetch(
         f"select {_PARKED} from parked_receipt where id = any(array("
         " select p.id from parked_receipt p where p.smsc_id = $1 and p.id > $2 and exists ("
         "  select from parked_key k join attempt a on a.smsc_id = k.smsc_id and a.smsc_key = k.key"
         "  where k.parked_receipt_id = p.id)"
-        f" union select p.id from parked_receipt p where p.smsc_id = $1 and p.id > $2 and {_OLD} and exists ("
+        " union select p.id from parked_receipt p where p.smsc_id = $1 and p.id > $2 and exists ("
         "  select from attempt u where u.smsc_id = p.smsc_id and u.number = p.number and u.smsc_key is null"
         "  and u.state = 0)"
         " order by id limit $3)) order by id",
         smsc_id, after_id, limit,
     )  # fmt: skip
+
+
+async def parked_for_unanswered(db: Db, smsc_id: int, limit: int) -> list[asyncpg.Record]:
+    """Parked receipts whose handset has an attempt that was given up as unanswered in the last ten minutes."""
+    return await db.fetch(
+        f"select {_PARKED} from parked_receipt where id = any(array("
+        " select p.id from attempt u join parked_receipt p on p.smsc_id = u.smsc_id and p.number = u.number"
+        " where u.smsc_id = $1 and u.smsc_key is null and u.state = 0"
+        "  and u.submitted_at > now() - interval '10 minutes' limit $2)) order by id",
+        smsc_id, limit,
+    )  # fmt: skip
+
+
+async def parked_by_id(db: Db, smsc_id: int, ids: Sequence[int]) -> list[asyncpg.Record]:
+    return await db.fetch(
+        f"select {_PARKED} from parked_receipt where smsc_id = $1 and id = any($2::bigint[]) order by id",
+        smsc_id,
+        ids,
+    )
+
+
+async def being_written(db: Db, smsc_id: int) -> set[int]:
+    """Handsets to which a submit over this connection may be on its way: none of it goes out uncommitted."""
+    rows = await db.fetch(
+        "select m.number from queue q join message m on m.id = q.message_id where q.state = 1 and q.smsc_id = $1",
+        smsc_id,
+    )
+    return {row["number"] for row in rows}
 
 
 async def unpark(db: Db, ids: Sequence[int]) -> None:

@@ -80,7 +80,12 @@ async def add_smsc(
 
 
 async def change_smsc(db: Db, smsc_id: int, **columns: object) -> None:
-    """columns: of the table, with their new values. Raises PomboError as `add_smsc` does."""
+    """columns: of the table, with their new values. Raises PomboError as `add_smsc` does.
+
+    Whoever says how receipts write ids, `auto` again included, wants what was learned of it forgotten.
+    """
+    if "receipt_ids" in columns:
+        columns["id_form"] = None
     places = ", ".join(f"{column} = ${n}" for n, column in enumerate(columns, start=2))
     with _refusals(str(columns.get("name"))):
         await db.execute(f"update smsc set {places} where id = $1", smsc_id, *_stored(columns).values())
@@ -176,9 +181,10 @@ async def move_smsc(db: Db, smsc_id: int, host: str, port: int) -> None:
     )
 
 
-async def learned_forms(db: Db) -> dict[int, str | None]:
-    """How each connection writes message ids in receipts, where that is known."""
-    return {row["id"]: row["id_form"] for row in await db.fetch("select id, id_form from smsc")}
+async def id_form(db: Db, smsc_id: int) -> tuple[str, str | None]:
+    """receipt_ids, and how the connection writes message ids in receipts where that was learned."""
+    row = await db.fetchrow("select receipt_ids, id_form from smsc where id = $1", smsc_id)
+    return ("auto", None) if row is None else (row["receipt_ids"], row["id_form"])
 
 
 async def learn_form(db: Db, smsc_id: int, form: str) -> None:
