@@ -2,8 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Sequence
 
 LATENCY_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0, 21600.0, 86400.0)
 """Upper bounds of the buckets; one more bucket is for what took longer."""
@@ -22,8 +21,7 @@ class ReceiptFigures:
         self.latency = [0] * (len(LATENCY_S) + 1)  # final receipts by time from the submit; not cumulative
         self.latency_sum_s = 0.0
 
-    def took(self, each: Iterable[timedelta]) -> None:
-        for length in each:
-            seconds = length.total_seconds()
-            self.latency[bisect_left(LATENCY_S, seconds)] += 1
-            self.latency_sum_s += seconds
+    def took(self, seconds: Sequence[float]) -> None:
+        for each in seconds:
+            self.latency[bisect_left(LATENCY_S, each)] += 1
+        self.latency_sum_s += sum(seconds)

@@ -1,5 +1,6 @@
 """From receipts to states: each finds the attempt it speaks of, or is parked until that attempt is known."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
@@ -97,7 +98,8 @@ class Receipts:
             await rows.park(tx, self._smsc_id, [_parked(a) for a in parked])
         self.figures.matched += matched + len(answered)
         self.figures.parked += len(parked)
-        self.figures.outcomes.update(_outcome(a) for a in arrived)
+        for outcome, count in Counter([a.receipt.outcome for a in arrived]).items():
+            self.figures.outcomes["interim" if outcome is None else outcome.name.lower()] += count
         final = await self._apply(tx, effects, answered)
         if self._learned != learned:  # what was ambiguous may be clear now
             final += await self._rematch(tx, await rows.parked_page(tx, self._smsc_id, 0, _SWEEP_PAGE))
@@ -189,7 +191,7 @@ class Receipts:
         if not effects:
             return []
         applied = await rows.apply(tx, list(effects.values()))
-        self.figures.took(applied.took)
+        self.figures.took(applied.took_s)
         taken = [effect for effect in answered if effect.state != AttemptState.FAILED]
         if taken:
             await rows.note_taken(tx, taken)
@@ -285,11 +287,6 @@ class Receipts:
 
 def _again(row: asyncpg.Record) -> Arrived:
     return Arrived(msgspec.msgpack.decode(row["body"], type=_BODIES[row["command_id"]]))
-
-
-def _outcome(arrived: Arrived) -> str:
-    outcome = arrived.receipt.outcome
-    return "interim" if outcome is None else outcome.name.lower()
 
 
 def _parked(arrived: Arrived) -> Parked:

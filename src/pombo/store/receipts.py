@@ -1,7 +1,6 @@
 """What receipts are matched against, and what they change."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import NamedTuple
 
 import asyncpg
@@ -71,7 +70,7 @@ class Effect(NamedTuple):
 
 class Applied(NamedTuple):
     final: list[int]  # messages that are final now and were not before
-    took: list[timedelta]  # from the submit to the final receipt, of each attempt that moved
+    took_s: list[float]  # from the submit to the final receipt, of each attempt that moved
 
 
 async def apply(db: Db, effects: Sequence[Effect]) -> Applied:
@@ -92,11 +91,11 @@ async def apply(db: Db, effects: Sequence[Effect]) -> Applied:
         " from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::smallint[], $5::text[], $6::text[], $7::text[],"
         "  $8::smallint[]) e(message_id, part, n, state, error, raw_id, key, final_state)"
         " where a.message_id = e.message_id and a.part = e.part and a.n = e.n and a.state in (0, 1)"
-        " returning a.message_id, a.part, a.n, now() - a.submitted_at",
+        " returning a.message_id, a.part, a.n, date_part('epoch', now() - a.submitted_at)",
         *_columns(effects), [e.state for e in effects], [e.error for e in effects], [e.raw_id for e in effects],
         [e.key for e in effects], [e.final_state for e in effects],
     )  # fmt: skip
-    moved = {AttemptKey(*row[:3]) for row in rows}
+    moved = {row[:3] for row in rows}
     delivered = [e for e in effects if e.attempt in moved and e.state == 2]
     failed = [e for e in effects if e.attempt in moved and e.state == 3]
     final = await _delivered(db, delivered) if delivered else []
