@@ -49,6 +49,7 @@ async def begun(servers: NameServers, count: int) -> None:
 async def test_more_dead_names_than_there_are_places_do_not_stop_a_good_one(servers: NameServers) -> None:
     of = Names(servers.resolve)
     dead = [asyncio.ensure_future(of.addresses(f"dead{n}")) for n in range(names.PLACES * 2)]
+    await begun(servers, names.PLACES)
     async with asyncio.timeout(WAIT_S):
         assert await of.addresses("good") == HERE
     assert not any(asked.done() for asked in dead)
