@@ -103,6 +103,25 @@ async def test_another_number_is_counted_until_it_is_opened(browser: Browser) ->
         await expect(page.locator(".bubble")).to_have_text("primeira")
 
 
+async def test_messages_of_one_millisecond_are_counted_once_each(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What becomes of a message is no news of another one, however alike their times are."""
+    monkeypatch.setattr("pombo.simulator.smsc.time.time", lambda: 1_800_000_000.0)
+    script = Script(receipt_delay_s=(0.3, 0.3))
+    async with served(script) as (_, port, url), opened(browser, url) as page:
+        client = await bound(port)
+        await client.submit(NUMBER, "primeira")
+        await page.get_by_role("button", name="(11) 90000-0001").click()
+        await client.submit(FAILS, "segunda")
+        await client.submit(FAILS, "terceira")
+        for _ in range(3):
+            await in_time(client.delivered.get())
+        await client.submit(NUMBER, "quarta")
+        await expect(page.locator(".bubble")).to_have_text(["primeira", "quarta"])
+        await expect(page.locator(".count")).to_have_text("2")
+
+
 async def test_hostile_texts_show_as_text(browser: Browser) -> None:
     async with served(curl="curl '<b>&amp;</b>'") as (operator, port, url), opened(browser, url) as page:
         client = await bound(port)

@@ -36,7 +36,7 @@ class Bubble:
 
     __slots__ = (
         *("bubble_id", "number", "short_code", "direction", "at", "text", "alphabet", "total", "parts"),
-        *("_settled", "failure", "owner"),
+        *("_settled", "failure", "owner", "place"),
     )
 
     def __init__(
@@ -60,6 +60,7 @@ class Bubble:
         self.alphabet = "gsm"
         self.text: str | None = None  # None: to be decoded from the parts, when somebody looks
         self._settled = 0  # a bit for each part delivered (mt) or acknowledged by the receiver (mo)
+        self.place = 0  # among all that were ever shown, from 1: times may be the same
         self.failure = ""  # the `stat` of the first part that failed
 
     def settle(self, sequence: int) -> None:
@@ -96,6 +97,7 @@ class Bubble:
         incoming_ = self.direction == "mt"
         return {
             "id": self.bubble_id,
+            "ordem": self.place,
             "de": self.short_code if incoming_ else self.number,
             "para": self.number if incoming_ else self.short_code,
             "texto": self.read(),
@@ -160,6 +162,7 @@ class Handsets:
         self._bubbles: OrderedDict[str, deque[Bubble]] = OrderedDict()  # last active at the end
         self._joining: OrderedDict[tuple[object, ...], Bubble] = OrderedDict()
         self._watchers: set[Watcher] = set()
+        self.shown = 0  # bubbles ever
 
     def numbers(self) -> list[str]:
         """Those with bubbles, last active first."""
@@ -195,6 +198,8 @@ class Handsets:
         else:
             self._bubbles.move_to_end(bubble.number)
         kept.append(bubble)
+        self.shown += 1
+        bubble.place = self.shown
         self.changed(bubble)
 
     def changed(self, bubble: Bubble) -> None:

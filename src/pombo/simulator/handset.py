@@ -4,7 +4,8 @@ Paths below `/aparelho/<secret>`; with another secret everything is 404:
 
     GET  (nothing)                 the page
     GET  /mensagens?numero=…       {"numeros": [{"numero", "ultima"}], "mensagens": [bubble]}
-    GET  /ao-vivo                  server-sent events: `pronto` (fetch again), `mensagens` (bubbles new or changed)
+    GET  /ao-vivo                  server-sent events: `pronto` (fetch again; what is news has a higher `ordem`),
+                                  `mensagens` (bubbles new or changed)
     POST /responder                {"number", "text"} as application/json: the handset answers
 """
 
@@ -131,11 +132,11 @@ def _shown(bubbles: list[Bubble]) -> Bubbles:
 async def _events(operator: Operator) -> AsyncIterator[bytes]:
     watcher = operator.handsets.watch()
     try:
-        yield b"retry: 1000\nevent: pronto\ndata: {}\n\n"
+        yield b"retry: 1000\n" + _ready(operator)
         while not watcher.closed:
             changed = await watcher.changes(_HEARTBEAT_S)
             if watcher.take_overflow():
-                yield b"event: pronto\ndata: {}\n\n"
+                yield _ready(operator)
             elif changed:
                 yield b"event: mensagens\ndata: " + msgspec.json.encode(_shown(changed)) + b"\n\n"
             else:
@@ -143,6 +144,10 @@ async def _events(operator: Operator) -> AsyncIterator[bytes]:
             await asyncio.sleep(_BREATH_S)
     finally:
         operator.handsets.unwatch(watcher)
+
+
+def _ready(operator: Operator) -> bytes:
+    return b'event: pronto\ndata: {"ordem": %d}\n\n' % operator.handsets.shown
 
 
 def _page(base: str, curl: str) -> str:

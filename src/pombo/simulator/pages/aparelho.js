@@ -25,6 +25,8 @@ let open = location.hash.slice(1);
 let following = !open; // until somebody picks a number, the newest message decides
 let source = null;
 let tries = 0; // of loading; only the last answer counts
+let since = []; // what the stream said since the last loading began: its answer may be older
+let newest = 0; // `ordem` of the newest bubble that the stream told of: what is above it is news
 
 const numberOf = (bubble) => (bubble.direcao === 'mt' ? bubble.para : bubble.de);
 const clock = (at) => new Date(at).toLocaleTimeString('pt-BR', { hour: '2-digit', minute: '2-digit' });
@@ -214,6 +216,7 @@ async function reply(text) {
 async function load() {
   const mine = ++tries;
   const wanted = open;
+  since = [];
   let body;
   try {
     const answer = await fetch(`${base}mensagens?numero=${encodeURIComponent(wanted)}`);
@@ -230,18 +233,18 @@ async function load() {
     return;
   }
   bubbles = new Map(body.mensagens.map((bubble) => [bubble.id, bubble]));
-  drawNumbers();
+  take(since);
   showPicked();
-  drawThread();
   byId('conversa').scrollTop = byId('conversa').scrollHeight;
 }
 
 function take(changed) {
-  for (const bubble of changed) {
+  for (const bubble of changed.sort((a, b) => a.ordem - b.ordem)) {
     const number = numberOf(bubble);
     const before = latest.get(number);
-    const isNew = !before || (bubble.id !== before.id && bubble.quando >= before.quando);
-    if (isNew || bubble.id === before.id) latest.set(number, bubble);
+    const isNew = bubble.ordem > newest;
+    if (isNew) newest = bubble.ordem;
+    if (!before || bubble.ordem >= before.ordem) latest.set(number, bubble);
     if (isNew && following && number !== open) {
       pick(number);
     } else if (number === open) {
@@ -262,12 +265,17 @@ function take(changed) {
 function listen() {
   if (source || document.hidden) return;
   source = new EventSource(base + 'ao-vivo');
-  source.addEventListener('pronto', () => {
+  source.addEventListener('pronto', (event) => {
+    newest = JSON.parse(event.data).ordem;
     byId('ligacao').textContent = 'simulador ligado';
     byId('ligacao').classList.remove('wait');
     load();
   });
-  source.addEventListener('mensagens', (event) => take(JSON.parse(event.data)));
+  source.addEventListener('mensagens', (event) => {
+    const changed = JSON.parse(event.data);
+    since.push(...changed);
+    take(changed);
+  });
   source.addEventListener('error', () => {
     byId('ligacao').textContent = 'reconectando…';
     byId('ligacao').classList.add('wait');
