@@ -13,6 +13,7 @@ from pombo.errors import Refusal
 from pombo.message import FINAL, LEGACY_STATUS, State
 
 _DOCS = Path(__file__).parent.parent / "docs"
+_OPS = _DOCS.parent / "ops"
 _SETTINGS = (_DOCS / "settings.md").read_text(encoding="utf-8")
 _COMMANDS = (_DOCS / "commands.md").read_text(encoding="utf-8")
 _LEGACY_API = (_DOCS / "legacy-api.md").read_text(encoding="utf-8")
@@ -105,6 +106,15 @@ def test_every_event_that_asks_for_attention_is_documented_in_both_languages(pag
     }
     assert len(events) > 20
     assert events <= documented
+
+
+@pytest.mark.parametrize("page", ["operating.md", "operating.pt-BR.md"])
+def test_every_alert_is_documented_in_both_languages_and_no_other(page: str) -> None:
+    alerts = re.findall(
+        r"^ *- alert: (\w+)$", (_OPS / "prometheus" / "alerts.yml").read_text("utf-8"), re.MULTILINE
+    )
+    rows = _rows((_DOCS / page).read_text("utf-8"))
+    assert [row[0].strip("`") for row in rows if row[0].startswith("`Pombo")] == alerts
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -201,14 +201,9 @@ def test_status_counts_what_waits_and_what_is_stuck(operator: Pombo, database_ur
 
     assert facts["database"]["migrations"][0] == "0001_foundation"
     [smsc] = facts["smscs"]
-    assert (smsc["name"], smsc["bound"], smsc["waiting"], smsc["writing"], smsc["held"]) == (
-        "tim",
-        True,
-        2,
-        0,
-        0,
-    )
-    assert smsc["oldest_due_at"]
+    assert (smsc["name"], smsc["bound"], smsc["binds"], smsc["writing"], smsc["held"]) == ("tim", 1, 1, 0, 0)
+    assert smsc["waiting"] == {"otp": 0, "transactional": 2, "marketing": 0}
+    assert smsc["oldest_due_s"]["transactional"] > 0
     assert smsc["parked_receipts"] == 1
     assert (facts["callbacks"]["due"], facts["callbacks"]["parked"]) == (1, 0)
     assert facts["accounts"] == [
@@ -222,16 +217,34 @@ def test_status_counts_what_waits_and_what_is_stuck(operator: Pombo, database_ur
 def test_a_connection_whose_node_died_is_not_bound(operator: Pombo, database_url: str) -> None:
     in_database(database_url, lambda db: nodes.lease_number(db, _NODE))
     session_id = in_database(database_url, _session)
-    assert (
-        operator("status", "--json").json["smscs"][0]["bound"] is False
-    )  # the operator has not answered yet
+    assert operator("status", "--json").json["smscs"][0]["bound"] == 0  # the operator has not answered yet
     in_database(database_url, lambda db: queue.note_bound(db, session_id))
-    assert operator("status", "--json").json["smscs"][0]["bound"] is True
+    assert operator("status", "--json").json["smscs"][0]["bound"] == 1
 
     rows(database_url, "update node set lease_until = now()")
 
-    assert operator("status", "--json").json["smscs"][0]["bound"] is False
+    assert operator("status", "--json").json["smscs"][0]["bound"] == 0
     assert operator("smsc", "list", "--json").json["smscs"][0]["bound"] == 0
+
+
+def test_status_says_first_what_somebody_should_look_at(operator: Pombo, database_url: str) -> None:
+    operator("send", "loja", "11987654321", "oi", "--id", "late")
+    operator("send", "loja", "11987654321", "oi", "--id", "held")
+    rows(
+        database_url,
+        "update queue set due_at = now() - interval '10 min' where message_id = (select min(id) from message)",
+    )
+    rows(database_url, "update queue set state = 2 where message_id = (select max(id) from message)")
+    rows(
+        database_url,
+        "insert into callback (account_id, kind, subject_id, state) values (1, 1, 1, 2), (1, 1, 2, 2)",
+    )
+    ran = operator("status", "--json")
+    said = ran.json["attention"]
+    for part in ("No node runs", "tim is down", "transactional message has waited 10 min", "tim: 1 messages are held",
+                 "2 callbacks were given up on"):  # fmt: skip
+        assert [sentence for sentence in said if part in sentence], part
+    assert operator("status").out.startswith("! No node runs")
 
 
 def test_status_and_lists_of_an_empty_platform(pombo: Pombo) -> None:

@@ -9,7 +9,6 @@ import pytest
 from pombo.errors import Unavailable
 from pombo.message import AttemptState, State
 from pombo.receipt import identity, match
-from pombo.receipt.figures import LATENCY_S
 from pombo.receipt.match import Receipts
 from pombo.smpp.pdu import DeliverSm
 from pombo.store import queue, smscs
@@ -395,9 +394,9 @@ async def test_receipts_are_counted_by_what_they_say_and_how_long_they_took(benc
     figures = bench.receipts.figures
     assert figures.outcomes == {"interim": 1, "delivered": 2, "failed": 1}
     assert (figures.matched, figures.parked, figures.rematched) == (3, 1, 1)
-    assert sum(figures.latency) == 2, "once for each attempt that moved"
-    assert figures.latency[LATENCY_S.index(60.0)] == 1
-    assert 40 <= figures.latency_sum_s < 60
+    assert sum(figures.latency_s.counts) == 2, "once for each attempt that moved"
+    assert figures.latency_s.counts[figures.latency_s.bounds.index(60.0)] == 1
+    assert 40 <= figures.latency_s.total < 60
 
 
 async def resent(bench, *, hours_ago: int) -> int:

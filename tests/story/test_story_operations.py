@@ -9,8 +9,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as text_metrics
 from story_program import Customer, Program, Unanswered, new_number, running, until
@@ -108,6 +110,68 @@ def test_metrics_come_as_text_and_as_openmetrics(program: Program) -> None:
 def test_every_metric_is_documented_and_every_documented_one_is_there(program: Program) -> None:
     _, _, text = _get(program, "/metrics")
     assert set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE)) == _documented()
+
+
+def _named(promql: str) -> set[str]:
+    """The metrics that an expression speaks of: what is neither a function, a keyword, a label nor a value."""
+    rest = re.sub(r'"[^"]*"', "", promql)
+    rest = re.sub(r"\{[^}]*\}|\[[^\]]*\]", "", rest)
+    rest = re.sub(r"\b(by|on|without|ignoring) *\([^)]*\)", "", rest)
+    rest = re.sub(r"\b(offset +\w+|unless|and|or|bool)\b|[+-]Inf", "", rest)
+    return set(re.findall(r"\b([a-zA-Z_]\w*)\b(?! *\()", rest))
+
+
+def _expressions() -> Iterator[tuple[str, str]]:
+    """(where, PromQL) of every panel and every alert."""
+    dashboard = json.loads((_ROOT / "ops" / "grafana" / "pombo.json").read_text("utf-8"))
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", ()):
+            yield panel["title"], target["expr"]
+    for rule in _rules():
+        yield rule["alert"], rule["expr"]
+
+
+def _rules() -> list[dict[str, Any]]:
+    page = yaml.safe_load((_ROOT / "ops" / "prometheus" / "alerts.yml").read_text("utf-8"))
+    return [rule for group in page["groups"] for rule in group["rules"]]
+
+
+def test_dashboard_and_alerts_speak_of_metrics_that_there_are(program: Program) -> None:
+    _, _, text = _get(program, "/metrics")
+    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
+    for name in [name for name, kind in kinds.items() if kind == "histogram"]:
+        kinds |= dict.fromkeys((f"{name}_bucket", f"{name}_sum", f"{name}_count"), "counter")
+    for where, promql in _expressions():
+        named = _named(promql)
+        assert named, where
+        assert named - {"up"} <= set(kinds), where
+        for name in named:
+            if re.search(rf"(rate|increase)\({name}\b", promql):
+                assert kinds[name] == "counter", f"{where}: {name} is no counter"
+
+
+def test_every_alert_has_what_prometheus_needs() -> None:
+    rules = _rules()
+    assert len({rule["alert"] for rule in rules}) == len(rules) > 10
+    for rule in rules:
+        assert rule["labels"]["severity"] in ("critical", "warning", "info"), rule["alert"]
+        assert rule["annotations"]["summary"] and re.fullmatch(r"\d+[mh]", rule.get("for", "1m"))
+        for opening, closing in ("()", "[]", "{}"):
+            assert rule["expr"].count(opening) == rule["expr"].count(closing), rule["alert"]
+
+
+def test_the_dashboard_has_no_panel_upon_another_and_no_source_of_its_own() -> None:
+    dashboard = json.loads((_ROOT / "ops" / "grafana" / "pombo.json").read_text("utf-8"))
+    assert dashboard["uid"] == "pombo" and dashboard["title"] == "Pombo"
+    taken: set[tuple[int, int]] = set()
+    for panel in dashboard["panels"]:
+        at = panel["gridPos"]
+        cells = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
+        assert not cells & taken and at["x"] + at["w"] <= 24, panel["title"]
+        taken |= cells
+        for target in panel.get("targets", ()):
+            assert target["datasource"]["uid"] == "${datasource}"
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])

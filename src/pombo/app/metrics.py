@@ -6,6 +6,7 @@ database is the whole platform's, the same from every node.
 
 import platform
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from math import inf
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -18,28 +19,33 @@ from pombo.accept.intake import IntakeFigures
 from pombo.accept.legacy import ApiFigures
 from pombo.app.backlog import Backlog
 from pombo.app.families import counters, gauge, gauges, histograms
+from pombo.callback.figures import Figures as CallbackFigures
+from pombo.inbound.replies import Counts as ReplyCounts
+from pombo.receipt.figures import ReceiptFigures
 from pombo.send.flow import LinkFigures
 from pombo.smpp.status import status_name
 from pombo.store.database import Database
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """What the stages have counted. Of connections: by name, those that this node serves or has served."""
+
+    node: Callable[[], int]
+    api: ApiFigures
+    intake: IntakeFigures
+    links: Callable[[], list[LinkFigures]]
+    receipts: Callable[[], dict[str, ReceiptFigures]]
+    replies: Callable[[], dict[str, ReplyCounts]]
+    callbacks: Callable[[], CallbackFigures]
+
+
 class Metrics(Collector):
     """`page` is what a scrape gets."""
 
-    def __init__(
-        self,
-        db: Database,
-        *,
-        node: Callable[[], int],
-        api: ApiFigures,
-        intake: IntakeFigures,
-        links: Callable[[], list[LinkFigures]],
-    ) -> None:
+    def __init__(self, db: Database, sources: Sources) -> None:
         self._db = db
-        self._node = node
-        self._api = api
-        self._intake = intake
-        self._links = links
+        self._sources = sources
         self._process = ProcessCollector(registry=None)
         self._backlog = Backlog(db)
         self._registry = CollectorRegistry(auto_describe=False)
@@ -55,6 +61,8 @@ class Metrics(Collector):
         yield from self._about()
         yield from self._accept()
         yield from self._send()
+        yield from self._come_in()
+        yield from self._callbacks()
         yield from self._backlog.collect()
         yield from self._process.collect()
 
@@ -62,7 +70,9 @@ class Metrics(Collector):
         about = {"version": pombo.__version__, "python": platform.python_version()}
         yield InfoMetricFamily("pombo_build", "What runs.", about)
         yield gauge(
-            "pombo_node_number", "Number of this node, which stands in the ids it makes.", self._node()
+            "pombo_node_number",
+            "Number of this node, which stands in the ids it makes.",
+            self._sources.node(),
         )
         use = self._db.use
         yield gauges(
@@ -75,40 +85,40 @@ class Metrics(Collector):
 
     def _accept(self) -> Iterator[Metric]:
         yield CounterMetricFamily(
-            "pombo_accepted_messages", "Messages accepted and stored.", self._intake.accepted
+            "pombo_accepted_messages", "Messages accepted and stored.", self._sources.intake.accepted
         )
         yield counters(
             "pombo_refused",
             "Messages refused, and requests refused as a whole, by reason.",
             ["reason"],
-            (((refusal.name.lower(),), count) for refusal, count in self._api.refused.items()),
+            (((refusal.name.lower(),), count) for refusal, count in self._sources.api.refused.items()),
         )
         yield counters(
             "pombo_http_requests",
             "Requests to the API by path and status; 499: the client went away.",
             ["path", "status"],
-            (((path, str(status)), count) for (path, status), count in self._api.requests.items()),
+            (((path, str(status)), count) for (path, status), count in self._sources.api.requests.items()),
         )
         yield histograms(
             "pombo_http_request_seconds",
             "From a request's head to the last octet of its answer.",
             ["path"],
-            (((path,), histogram) for path, histogram in self._api.request_s.items()),
+            (((path,), histogram) for path, histogram in self._sources.api.request_s.items()),
         )
         yield gauge(
             "pombo_intake_waiting_messages",
             "Messages in memory that wait for a commit.",
-            self._intake.waiting,
+            self._sources.intake.waiting,
         )
         yield histograms(
             "pombo_intake_commit_seconds",
             "Time for the commit of a batch of messages.",
             [],
-            [((), self._intake.commit_s)],
+            [((), self._sources.intake.commit_s)],
         )
 
     def _send(self) -> Iterator[Metric]:
-        links = self._links()
+        links = self._sources.links()
 
         def of_each(name: str, what: str, of: Callable[[LinkFigures], float]) -> Metric:
             return gauges(name, what, ["connection"], (((link.name,), of(link)) for link in links))
@@ -139,4 +149,57 @@ class Metrics(Collector):
                 for link in links
                 for status, count in link.refused.items()
             ),
+        )
+
+    def _come_in(self) -> Iterator[Metric]:
+        receipts, replies = self._sources.receipts(), self._sources.replies()
+        yield counters(
+            "pombo_receipts",
+            "Receipts by what they say.",
+            ["connection", "outcome"],
+            (
+                ((name, outcome), count)
+                for name, of_one in receipts.items()
+                for outcome, count in of_one.outcomes.items()
+            ),
+        )
+        yield counters(
+            "pombo_receipts_parked",
+            "Receipts that matched no message when they came.",
+            ["connection"],
+            (((name,), of_one.parked) for name, of_one in receipts.items()),
+        )
+        yield counters(
+            "pombo_receipts_rematched",
+            "Receipts that had been parked and found their message later.",
+            ["connection"],
+            (((name,), of_one.rematched) for name, of_one in receipts.items()),
+        )
+        yield histograms(
+            "pombo_receipt_seconds",
+            "From a submit to its final receipt.",
+            ["connection"],
+            (((name,), of_one.latency_s) for name, of_one in receipts.items()),
+        )
+        yield counters(
+            "pombo_replies",
+            "Replies put into the inbox.",
+            ["connection"],
+            (((name,), of_one.stored) for name, of_one in replies.items()),
+        )
+
+    def _callbacks(self) -> Iterator[Metric]:
+        figures = self._sources.callbacks()
+        yield counters(
+            "pombo_callback_attempts",
+            "Attempts at callbacks by outcome.",
+            ["outcome"],
+            (((cause.value,), count) for cause, count in figures.attempts.items()),
+        )
+        yield histograms("pombo_callback_seconds", "Time of an attempt.", [], [((), figures.duration_s)])
+        yield gauge("pombo_callbacks_in_flight", "Callbacks being made.", figures.in_flight)
+        yield gauge("pombo_callbacks_in_memory", "Callbacks that wait in memory.", figures.waiting)
+        yield gauge("pombo_callback_endpoints", "Registered URLs.", figures.endpoints)
+        yield gauge(
+            "pombo_callback_endpoints_broken", "URLs that failed and get one probe at a time.", figures.broken
         )

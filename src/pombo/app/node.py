@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 import asyncpg
 import structlog
@@ -14,7 +15,7 @@ from pombo.accept.intake import Intake
 from pombo.accept.legacy import LegacyApi
 from pombo.account.secret import Secrets, made_once
 from pombo.app.health import Health
-from pombo.app.metrics import Metrics
+from pombo.app.metrics import Metrics, Sources
 from pombo.app.prepare import prepare
 from pombo.app.routing import Routing
 from pombo.app.upkeep import Upkeep
@@ -36,6 +37,8 @@ from pombo.store.ids import EPOCH_MS, ID_BITS_BELOW_MS, Ids
 from pombo.store.smscs import Smsc
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 _RELOAD_S = 10.0  # the net under NOTIFY
 _RENEW_S = 10.0
@@ -133,10 +136,15 @@ class Node:
         self.health = Health(db)
         self.metrics = Metrics(
             db,
-            node=lambda: self._number,
-            api=self.legacy.figures,
-            intake=self._intake.figures,
-            links=self._links.figures,
+            Sources(
+                node=lambda: self._number,
+                api=self.legacy.figures,
+                intake=self._intake.figures,
+                links=self._links.figures,
+                receipts=lambda: self._named({i: of_one.figures for i, of_one in self._receipts.items()}),
+                replies=lambda: self._named(self._replies.counts),
+                callbacks=self._deliverer.figures,
+            ),
         )
         self.metrics_allow = config.metrics_allow
         self._tasks: list[asyncio.Task[None]] = []
@@ -201,6 +209,10 @@ class Node:
         with contextlib.suppress(Unavailable):  # then the lease runs out by itself
             await nodes.release_number(self.db, self._number, self._holder)
         await self.db.close()
+
+    def _named(self, by_id: Mapping[int, T]) -> dict[str, T]:
+        """By the connections' names instead of their ids."""
+        return {smsc.name: by_id[smsc.id] for smsc in self._smscs if smsc.id in by_id}
 
     # Configuration that changes while we run
 

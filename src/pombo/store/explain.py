@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from pombo.errors import PomboError
-from pombo.message import CallbackKind, CallbackState, QueueState
+from pombo.message import AttemptState, CallbackKind
 from pombo.store.database import Db
 
 _BIGINT_MAX = 2**63 - 1
@@ -120,57 +120,43 @@ async def callbacks(db: Db, kind: CallbackKind, subject_ids: Sequence[int]) -> l
 
 
 async def connections(db: Db) -> list[asyncpg.Record]:
-    """Per operator connection: whether a running node is bound to it, what waits for it, what it left unanswered.
+    """Per operator connection: who serves it, whether it is bound, and what it left unanswered.
 
-    bound: the operator took the bind of a session that is open, and its node's lease is valid.
-    oldest_due_at: of what is waiting and due already.
+    bound: binds that the operator has taken and that stand, of sessions whose node's lease is valid. binds: that there
+    should be. node: the number of the one that serves it; null while none does.
+    unanswered: parts that were written and never answered, while a receipt may still come for them.
     """
     return await db.fetch(
         f"""
-        select s.id as smsc, s.name, b.bound_at is not null as bound, b.bound_at,
-               coalesce(q.waiting, 0) as waiting, coalesce(q.writing, 0) as writing, coalesce(q.held, 0) as held,
-               q.oldest_due_at, coalesce(p.receipts, 0) as parked_receipts
+        select s.id as smsc, s.name, s.wanted, coalesce(b.bound, 0) as bound, b.bound_at,
+               s.binds * case s.bind_mode when 'pair' then 2 else 1 end as binds, l.down_since, n.number as node,
+               (select count(*) from attempt a
+                where a.smsc_id = s.id and a.smsc_key is null and a.state = {AttemptState.UNCERTAIN:d}) as unanswered
         from smsc s
+        left join link l on l.smsc_id = s.id
+        left join lease o on o.smsc_id = s.id and o.lease_until > now()
+        left join node n on n.holder = o.holder
         left join (
-            select e.smsc_id, max(e.bound_at) as bound_at from session e
+            select e.smsc_id, count(*) as bound, max(e.bound_at) as bound_at from session e
             join node n on n.holder = e.holder and n.lease_until > now()
-            where e.ended_at is null group by e.smsc_id
+            where e.ended_at is null and e.bound_at is not null group by e.smsc_id
         ) b on b.smsc_id = s.id
-        left join (
-            select smsc_id, count(*) filter (where state = {QueueState.WAITING:d}) as waiting,
-                   count(*) filter (where state = {QueueState.WRITING:d}) as writing,
-                   count(*) filter (where state = {QueueState.HELD:d}) as held,
-                   min(due_at) filter (where state = {QueueState.WAITING:d} and due_at <= now()) as oldest_due_at
-            from queue group by smsc_id
-        ) q on q.smsc_id = s.id
-        left join (select smsc_id, count(*) as receipts from parked_receipt group by smsc_id) p on p.smsc_id = s.id
         order by s.id
         """
     )
 
 
-async def callbacks_waiting(db: Db) -> asyncpg.Record:
-    """due: to be called now or later; parked: given up on after 24 h; oldest_due_at: of those due already."""
-    row = await db.fetchrow(
-        f"""
-        select count(*) filter (where state = {CallbackState.DUE:d}) as due,
-               count(*) filter (where state = {CallbackState.PARKED:d}) as parked,
-               min(due_at) filter (where state = {CallbackState.DUE:d} and due_at <= now()) as oldest_due_at
-        from callback
-        """
-    )
-    assert row is not None
-    return row
+async def running_nodes(db: Db) -> list[asyncpg.Record]:
+    """number, roles: of those that run, or ended without a word less than half a minute ago."""
+    return await db.fetch("select number, roles from node where lease_until > now() order by number")
 
 
 async def database(db: Db) -> asyncpg.Record:
-    """version, size_octets, migrations (names in order), nodes (running ones), replies_without_owner."""
+    """version, size_octets, migrations (names in order)."""
     row = await db.fetchrow(
         """
         select current_setting('server_version') as version, pg_database_size(current_database()) as size_octets,
-               (select array_agg(lpad(number::text, 4, '0') || '_' || name order by number) from migration) as migrations,
-               (select count(*) from node where lease_until > now()) as nodes,
-               (select count(*) from inbox where account_id is null) as replies_without_owner
+               (select array_agg(lpad(number::text, 4, '0') || '_' || name order by number) from migration) as migrations
         """
     )
     assert row is not None
