@@ -1,6 +1,10 @@
 """How fast a connection may submit, on a clock of the test's own."""
 
+import itertools
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from pombo.send.pace import SLOWEST_PER_S, Pace
 
@@ -79,3 +83,59 @@ def test_an_unlimited_connection_is_unlimited_again_in_the_end():
     assert pace.allowance(1.1) is not None
     pace.allowance(200.0)
     assert pace.allowance(200.1) is None
+
+
+@given(
+    st.floats(0.5, 5000),
+    st.lists(st.floats(0.0, 0.09), min_size=1, max_size=50),
+    st.lists(st.floats(0.0, 0.03), min_size=1, max_size=50),
+)
+@example(10.0, [0.09], [0.0])
+@example(10.0, [0.0], [0.1])  # each claim takes as long as the pause between two
+def test_whatever_the_rate_and_however_late_the_looks_a_minute_is_exact_within_five_percent(
+    rate_per_s, late_s, claims_s
+):
+    """As a bind works: it looks, claims, submits, and sleeps for as long as it is told, or somewhat longer."""
+    pace, now, taken = Pace(rate_per_s, 0.0), 0.0, 0
+    late, claim = itertools.cycle(late_s), itertools.cycle(claims_s)
+    while now < 60:
+        allowed = pace.allowance(now) or 0
+        if allowed:
+            now += next(claim)
+            pace.took(allowed, now)
+            taken += allowed
+        else:
+            now += max(0.001, pace.delay_s()) + next(late)
+    assert taken == pytest.approx(60 * rate_per_s, rel=0.05, abs=1.01)
+
+
+def test_less_than_one_a_second_comes_evenly():
+    pace, at = Pace(0.5, 0.0), []
+    for step in range(60_000):
+        now = step / 1000
+        if allowed := pace.allowance(now):
+            pace.took(allowed, now)
+            at += [now] * allowed
+    pauses = [later - earlier for earlier, later in itertools.pairwise(at)]
+    assert min(pauses[1:]) == pytest.approx(2.0, abs=0.1) and len(at) in (30, 31)
+
+
+def test_another_limit_counts_at_once_and_what_was_slowed_recovers_towards_it():
+    pace = Pace(100, 0.0)
+    pace.limit(400, 1.0)
+    assert submit_for(pace, 1.0, 10.0) == pytest.approx(4000, rel=0.05)
+    pace.throttled(11.0)
+    assert pace.rate_per_s == pytest.approx(200, rel=0.1)
+    pace.limit(1000, 11.0)
+    assert pace.rate_per_s == pytest.approx(200, rel=0.1)
+    pace.limit(50, 11.0)
+    assert pace.rate_per_s == 50
+    pace.limit(0, 11.0)
+    assert submit_for(pace, 11.0, 1.0) <= 60  # it still recovers
+    assert Pace(0, 0.0).allowance(1.0) is None
+
+
+def test_a_connection_without_a_limit_takes_one_at_once():
+    pace = Pace(0, 0.0)
+    pace.limit(20, 1.0)
+    assert pace.rate_per_s == 20 and submit_for(pace, 1.0, 10.0) == pytest.approx(200, rel=0.05)
