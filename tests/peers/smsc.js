@@ -1,6 +1,6 @@
 // An operator for the story tests, on the npm package `smpp`: another project's reading of SMPP 3.4 than ours.
 //
-//     node smsc.js PORT SYSTEM_ID PASSWORD        (PORT 0 takes a free one)
+//     node smsc.js PORT SYSTEM_ID PASSWORD [PEM]  (PORT 0 takes a free one; PEM: key and certificate, to speak TLS)
 //
 // Commands come as JSON lines on stdin ({"do": …}, see `commands`), events leave as JSON lines on stdout. Octets are hex.
 //
@@ -15,6 +15,7 @@
 
 'use strict';
 
+const fs = require('fs');
 const readline = require('readline');
 const smpp = require('smpp');
 
@@ -23,6 +24,7 @@ smpp.filters.message.decode = (value) => value;
 
 const [port, systemId] = [Number(process.argv[2]), process.argv[3]];
 let password = process.argv[4];
+const pem = process.argv[5] && fs.readFileSync(process.argv[5]);
 
 const STATES = { ENROUTE: 1, DELIVRD: 2, EXPIRED: 3, DELETED: 4, UNDELIV: 5, ACCEPTD: 6, UNKNOWN: 7, REJECTD: 8 };
 const RECEIPT = 0x04;
@@ -34,6 +36,9 @@ let standard = { receipts: [{ stat: 'DELIVRD' }] };
 const planned = new Map(); // destination -> behaviours still to be used
 const held = []; // responses that wait for `release`
 const bound = new Set();
+
+// Where deliver_sm goes: transmitters take none.
+const receiver = () => [...bound].find((session) => session.command !== 'bind_transmitter');
 
 function tell(event, facts) {
   process.stdout.write(JSON.stringify({ event, ...facts }) + '\n');
@@ -60,7 +65,7 @@ function deliver(session, body, tag) {
 }
 
 function sendReceipt(from, to, number, receipt) {
-  const session = [...bound][0];
+  const session = receiver();
   if (!session) return tell('receipt_lost', { number });
   const id = receipt.id !== undefined ? receipt.id : written(number, receipt.form);
   const delivered = receipt.stat === 'DELIVRD' ? '001' : '000';
@@ -113,6 +118,7 @@ function take(session, pdu) {
   nextId += 1;
   const behaviour = behaviourFor(pdu.destination_addr);
   tell('submit', {
+    over: session.command,
     sequence: pdu.sequence_number, number, source: pdu.source_addr, source_ton: pdu.source_addr_ton,
     source_npi: pdu.source_addr_npi, to: pdu.destination_addr, dest_ton: pdu.dest_addr_ton,
     dest_npi: pdu.dest_addr_npi, esm_class: pdu.esm_class, data_coding: pdu.data_coding,
@@ -124,7 +130,7 @@ function take(session, pdu) {
   answer(session, pdu, behaviour, number);
 }
 
-const server = smpp.createServer({}, (session) => {
+const server = smpp.createServer(pem ? { key: pem, cert: pem } : {}, (session) => {
   tell('connected', {});
   session.on('error', (error) => tell('error', { text: String(error.message) }));
   session.on('close', () => {
@@ -136,6 +142,7 @@ const server = smpp.createServer({}, (session) => {
       const good = pdu.system_id === systemId && pdu.password === password;
       const status = good ? 0 : smpp.ESME_RINVPASWD;
       session.send(pdu.response({ command_status: status, system_id: 'peer' }));
+      session.command = command;
       if (good) bound.add(session);
       tell('bind', { command, status, interface_version: pdu.interface_version });
     });
@@ -164,7 +171,7 @@ const commands = {
   deliver: ({ body, tag }) => {
     const fields = { ...body, short_message: Buffer.from(body.short_message || '', 'hex') };
     if (body.message_payload) fields.message_payload = Buffer.from(body.message_payload, 'hex');
-    const session = [...bound][0];
+    const session = receiver();
     if (session) deliver(session, fields, tag);
     else tell('deliver', { tag, sent: false });
   },

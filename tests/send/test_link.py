@@ -7,6 +7,7 @@ import pytest
 
 from pombo.errors import Unavailable
 from pombo.receipt import match
+from pombo.send import submit
 from pombo.smpp.pdu import DeliverSm
 from pombo.smpp.status import Status
 from pombo.store import leases, queue, receipts
@@ -37,6 +38,15 @@ async def test_the_attempt_is_committed_before_its_octets_go_out(office):
     await place.operator.submit()
     row = await place.queued(message_id)
     assert (row["state"], row["attempts"]) == (1, 1) and row["session_id"] is not None
+
+
+async def test_what_waited_goes_as_soon_as_the_connection_is_bound(office, monkeypatch):
+    """Nobody wakes a link for it, and the net under wake-ups is not waited for."""
+    monkeypatch.setattr(submit, "_POLL_S", 3600.0)
+    place = await office(start=False)
+    await place.accept()
+    place.start()
+    await place.operator.submit()
 
 
 async def test_no_more_than_a_window_is_in_flight(office):

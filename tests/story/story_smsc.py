@@ -17,11 +17,12 @@ Event = dict[str, Any]
 class Smsc:
     """Behaviours are described at the head of smsc.js."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, *, pem: Path | None = None) -> None:
+        """pem: key and certificate, to speak TLS."""
         self.events: list[Event] = []
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
-            ["node", "smsc.js", str(port), SYSTEM_ID, PASSWORD],
+            ["node", "smsc.js", str(port), SYSTEM_ID, PASSWORD, *([str(pem)] if pem else [])],
             cwd=PEERS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pombo.send.owner import Lease
 from pombo.send.pace import Pace
 from pombo.smpp.status import Status
+from pombo.store.accounts import Source
 from pombo.store.smscs import Smsc
 
 if TYPE_CHECKING:
@@ -67,15 +68,18 @@ class Flow:
         self.tally = tally
         self.pace = Pace(smsc.rate_per_s, now)
         self.work = asyncio.Event()
+        self.work.set()  # of what waited before nothing is known
         self.turn = asyncio.Lock()
         self.claimed_at = float("-inf")  # monotonic
         self.sessions: list[Submitting] = []  # whose books are open
+        self.source = Source(smsc.source_addr, smsc.source_ton, smsc.source_npi)
 
     def follow(self, smsc: Smsc, now: float) -> None:
         """smsc: with settings that need no new session."""
         if smsc.rate_per_s != self.smsc.rate_per_s:
             self.pace.limit(smsc.rate_per_s, now)
         self.smsc = smsc
+        self.source = Source(smsc.source_addr, smsc.source_ton, smsc.source_npi)
 
     def is_open(self, number: int, but: "Submitting") -> bool:
         """Whether the outcome of a submit to this handset, on another session than this one, is not committed yet."""

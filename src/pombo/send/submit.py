@@ -25,7 +25,6 @@ from pombo.smpp.session import Session
 from pombo.smpp.states import State
 from pombo.smpp.status import Status
 from pombo.store import queue
-from pombo.store.accounts import Source
 
 log = structlog.get_logger()
 
@@ -151,10 +150,8 @@ class Submitting:
             return
         try:
             smsc = self._flow.smsc
-            source = self._doors.source_of(outgoing.claimed.account_id)
-            submits = outgoing.submits(
-                smsc, source or Source(smsc.source_addr, smsc.source_ton, smsc.source_npi)
-            )
+            source = self._doors.source_of(outgoing.claimed.account_id) or self._flow.source
+            submits = outgoing.submits(smsc, source)
         except Exception:  # a fault of ours: it must not stop the messages behind it
             self._log.exception("message_cannot_be_submitted", message_id=outgoing.claimed.message_id)
             outgoing.error = Status.ESME_RINVMSGLEN
@@ -211,7 +208,7 @@ class Submitting:
     def answered(self, part: Part, status: int, body: Body | None) -> None:
         self.in_flight.discard(part)
         raw_id, key = self._id(body)
-        verdict = verdict_of(status, self._flow.smsc.verdicts)
+        verdict = verdict_of(status, self._flow.smsc.verdicts) if status else "final"
         if status and verdict == "throttling":
             self._flow.pace.throttled(self._loop.time())
             self._flow.tally.throttled += 1

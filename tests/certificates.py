@@ -19,14 +19,18 @@ class Signer:
 
     def server(self, folder: Path, name: str, *, days: int = 1) -> ssl.SSLContext:
         """What an operator with this name in its certificate serves with. days: of validity, less than 0 for over."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.file(folder, name, days=days))
+        return context
+
+    def file(self, folder: Path, name: str, *, days: int = 1) -> Path:
+        """Its private key and its certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         file = folder / f"{name}.pem"
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         file.write_bytes(private + self._sign(subject, key.public_key(), name, days))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
+        return file
 
     def _sign(
         self, subject: x509.Name, key: ec.EllipticCurvePublicKey, name: str | None, days: int = 1
