@@ -11,7 +11,7 @@ SINCE = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def down(seconds, wanted="started"):
-    return Connection(1, wanted, 60, None if seconds is None else SINCE, seconds)
+    return Connection(1, wanted, 60, None if seconds is None else SINCE, seconds, "tim")
 
 
 def test_a_connection_is_waited_for_as_long_as_its_patience():

@@ -215,6 +215,17 @@ async def test_what_was_claimed_since_it_was_looked_at_is_not_moved(scene):
     assert await scene.places() == [(DOWN, DOWN)]
 
 
+async def test_a_rule_that_is_added_moves_at_once_what_no_rule_could(scene):
+    await routes.remove_route(scene.db, 2)
+    await routes.add_route(scene.db, "5521", "up")
+    await scene.message()
+    await scene.pass_over()
+    assert await scene.places() == [(DOWN, DOWN)]
+    await routes.add_route(scene.db, "5511", "up")
+    await scene.pass_over()
+    assert await scene.places() == [(UP, UP)]
+
+
 async def test_routes_that_change_hold_from_the_next_message_on(scene):
     await scene.bound()
     await scene.routing.reload()

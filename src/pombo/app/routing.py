@@ -65,12 +65,16 @@ class Routing:
         if not anew and rules == self._rules and found == self._unavailable:
             return
         for smsc_id in found.keys() - self._unavailable.keys():
-            log.warning("smsc_passed_over", smsc_id=smsc_id, reason=str(found[smsc_id]))
+            log.warning("smsc_passed_over", smsc=self._name(smsc_id), reason=str(found[smsc_id]))
         for smsc_id in self._unavailable.keys() - found.keys():
-            log.info("smsc_available", smsc_id=smsc_id)
+            log.info("smsc_available", smsc=self._name(smsc_id))
         self._rules, self._unavailable = rules, found
         self._passed_at.clear()
         self.routes = Routes(rules, operator_of=self._operators.table.operator_of, unavailable=found)
+
+    def _name(self, smsc_id: int) -> str:
+        """Its number, once it is removed."""
+        return next((c.name for c in self._connections if c.smsc_id == smsc_id), str(smsc_id))
 
     def elsewhere(
         self, number: int, account_id: int, message_class: int, tried: Collection[int]
@@ -113,4 +117,4 @@ class Routing:
                 break
             after = page[-1].place
         if moved:
-            log.warning("messages_moved", smsc_id=smsc_id, messages=moved)
+            log.warning("messages_moved", smsc=self._name(smsc_id), messages=moved)

@@ -28,35 +28,27 @@ def nowhere(number: int, account_id: int, message_class: int, tried: Collection[
     """There is no other connection."""
 
 
-async def hand_on(tx: Connection, smsc: Smsc, finished: Sequence[Outgoing], elsewhere: Elsewhere) -> set[int]:
-    """Call it when the attempts of `finished` are written. Returns the messages that are not this connection's any more:
-    nothing else of them is to be settled."""
+async def hand_on(tx: Connection, smsc: Smsc, finished: Sequence[Outgoing], elsewhere: Elsewhere) -> None:
+    """Call it when the attempts of `finished` are written, and before they are put back or ended: both leave alone what
+    is not being written under its claim any more."""
     refused = {o.claimed.message_id: o for o in finished if _may_go(o)}
     if not refused:
-        return set()
-    gone, moves = set(refused), []
+        return
+    moves = []
     for message in await routes.refused(tx, smsc.id, list(refused)):
         outgoing = refused[message.message_id]
-        if message.claims != outgoing.claimed.claim:
-            continue  # handed on already: this is written twice, for the answer to the first COMMIT was lost
-        gone.remove(message.message_id)
-        if message.refusals < _REFUSALS_FOR_THE_MOMENT and outgoing.error is None:
-            continue
-        if not message.free:
-            continue
-        to = elsewhere(message.number, message.account_id, message.message_class, message.tried)
-        if to is not None:
-            moves.append((message.message_id, message.claims, to))
+        lasting = outgoing.error is not None or message.refusals >= _REFUSALS_FOR_THE_MOMENT
+        if lasting and message.free and message.claims == outgoing.claimed.claim:
+            to = elsewhere(message.number, message.account_id, message.message_class, message.tried)
+            if to is not None:
+                moves.append((message.message_id, message.claims, to))
     if moves:
         await routes.hand_on(tx, moves)
         log.info("refused_and_handed_on", smsc=smsc.name, messages=len(moves))
-    return gone | {message_id for message_id, _, _ in moves}
 
 
 def _may_go(outgoing: Outgoing) -> bool:
     if outgoing.expired or outgoing.uncertain or not outgoing.tried:
-        return False
-    if outgoing.taken or outgoing.claimed.parts_taken:
         return False
     if outgoing.error is not None:
         return outgoing.error != Status.ESME_RINVDSTADR

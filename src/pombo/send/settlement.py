@@ -228,9 +228,7 @@ class Settlement:
             await queue.release_refused(
                 tx, [a.message_id for a in batch.late if a.state == AttemptState.REFUSED]
             )
-        if gone := await hand_on(tx, self._flow.smsc, batch.finished, self._elsewhere):
-            retries = [retry for retry in retries if retry.message_id not in gone]
-            endings = [ending for ending in endings if ending[0] not in gone]
+        await hand_on(tx, self._flow.smsc, batch.finished, self._elsewhere)
         if retries:
             await queue.retry(tx, retries)
         if held:

@@ -74,13 +74,15 @@ class Connection(NamedTuple):
     patience_s: int
     down_since: datetime | None  # None while it is bound
     down_s: float | None  # the same in seconds, by the database's clock
+    name: str
 
 
 async def connections(db: Db) -> list[Connection]:
     """One that was never bound is down since it was added."""
     rows = await db.fetch(
-        "select id, wanted, patience_s, down_since, extract(epoch from now() - down_since)::float8 from ("
-        "  select s.id, s.wanted, s.patience_s,"
+        "select id, wanted, patience_s, down_since, extract(epoch from now() - down_since)::float8, name"
+        " from ("
+        "  select s.id, s.name, s.wanted, s.patience_s,"
         "         case when l.smsc_id is null then s.created_at else l.down_since end as down_since"
         "  from smsc s left join link l on l.smsc_id = s.id) c order by id"
     )
