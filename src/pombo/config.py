@@ -14,6 +14,8 @@ from typing import Any
 
 from pombo.errors import PomboError
 
+ROLES = frozenset({"api", "send", "callback"})
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -32,6 +34,13 @@ class Config:
     )
     host: str = _setting("127.0.0.1", "Address that the HTTP server listens on.")
     port: int = _setting(8080, "Port that the HTTP server listens on.", 0, 65535)
+    roles: str = _setting(
+        "api,send,callback",
+        "What this node does: accept messages, serve connections to operators, call customers back.",
+    )
+    api_workers: int = _setting(
+        0, "Processes that accept messages on the same port, beside the main one.", 0, 32
+    )
     body_limit_octets: int = _setting(16 * 1024 * 1024, "Largest HTTP request body, in octets.", 1024, 2**30)
     body_timeout_s: float = _setting(
         30.0, "Longest pause in a request's body before the connection is closed, in seconds.", 0.1, 3600
@@ -76,6 +85,16 @@ class Config:
                 f"POMBO_CALLBACK_IN_FLIGHT={self.callback_in_flight} is more than "
                 f"POMBO_CALLBACK_IN_FLIGHT_MAX={self.callback_in_flight_max}."
             )
+        if not self.role_names or not self.role_names <= ROLES:
+            raise PomboError(
+                f"POMBO_ROLES={self.roles} is none of api, send and callback, or several of them with commas."
+            )
+        if self.api_workers and "api" not in self.role_names:
+            raise PomboError("POMBO_API_WORKERS needs the role api among POMBO_ROLES.")
+
+    @property
+    def role_names(self) -> frozenset[str]:
+        return frozenset(role.strip() for role in self.roles.split(",") if role.strip())
 
 
 def from_env(env: Mapping[str, str] = os.environ, **options: object) -> Config:
@@ -92,10 +111,19 @@ def from_env(env: Mapping[str, str] = os.environ, **options: object) -> Config:
     return Config(**values)
 
 
+def to_env(config: Config) -> dict[str, str]:
+    """Variables that `from_env` reads this configuration from."""
+    return {_variable(f.name): _written(getattr(config, f.name)) for f in dataclasses.fields(Config)}
+
+
 def unknown_variables(env: Mapping[str, str] = os.environ) -> list[str]:
     """`POMBO_*` variables that are no setting: somebody's typing error, most likely."""
     known = {_variable(f.name) for f in dataclasses.fields(Config)}
     return sorted(variable for variable in env if variable.startswith("POMBO_") and variable not in known)
+
+
+def _written(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _variable(name: str) -> str:

@@ -7,6 +7,8 @@ import ipaddress
 import os
 import resource
 import signal
+import socket
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -24,12 +26,14 @@ from pombo.store.embedded import Embedded, hold, patiently, reach
 
 if TYPE_CHECKING:
     from pombo.app import web
+    from pombo.app.workers import Workers
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
 
 _SOCKETS = 65_536
+_PORT_S = 2.0
 _DOUBLE_S = 0.5  # one Ctrl-C may come twice: from the terminal, and from a program that started this one
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
@@ -79,17 +83,23 @@ async def serve(config: Config, *, demo: bool = False, ready: Callable[[Ready], 
     from pombo.app import web
     from pombo.app.demo import Demo
     from pombo.app.node import Node
+    from pombo.app.workers import Workers
 
     logs.configure(config.log_level)
     for variable in unknown_variables():
         log.warning("unknown_setting", variable=variable, hint="docs/settings.md names those there are")
-    _allow_many_sockets()
+    allow_many_sockets()
     stop = _Stop()
     if demo:  # whoever tries it has the receiver of callbacks on the same machine
-        config = dataclasses.replace(config, callback_allow=(*config.callback_allow, *_LOOPBACK))
+        config = dataclasses.replace(
+            config,
+            callback_allow=(*config.callback_allow, *_LOOPBACK),
+            roles="api,send,callback",
+            api_workers=0,  # the handset's pages are in this process alone
+        )
     async with contextlib.AsyncExitStack() as stack:
         # Bound first: a port in use is the commonest reason not to start, and the quickest to find.
-        listener = web.listen(config.host, config.port)
+        listener = await _listen(config)
         stack.callback(listener.close)
         url = config.database_url
         if url:
@@ -112,7 +122,10 @@ async def serve(config: Config, *, demo: bool = False, ready: Callable[[Ready], 
         stack.push_async_callback(node.stop)
         server = web.Server(node, listener, extras.routes if extras else [])
         await server.start()
-        stack.push_async_callback(server.stop)
+        workers = Workers(config, url, listener.getsockname()[1])
+        stop.at_once.append(workers.kill)
+        stack.push_async_callback(_stop_accepting, server, workers)
+        await workers.start()
         if extras is not None:
             stack.callback(extras.end_pages)
         ready(Ready(base_url, **(extras.ready() if extras and demo else {})))
@@ -123,12 +136,34 @@ async def serve(config: Config, *, demo: bool = False, ready: Callable[[Ready], 
     log.info("stopped")
 
 
-def _allow_many_sockets() -> None:
+def allow_many_sockets() -> None:
     """Keep-alive clients and callbacks under way are a file each; the usual soft limit of 1024 is too little."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _SOCKETS if hard == resource.RLIM_INFINITY else min(_SOCKETS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+async def _listen(config: Config) -> socket.socket:
+    """Where workers share the port, nobody else may have it; those of a process that was killed leave in a moment."""
+    from pombo.app import web
+
+    if not config.api_workers:
+        return web.listen(config.host, config.port)
+    until = time.monotonic() + _PORT_S
+    while True:
+        try:
+            web.listen(config.host, config.port).close()
+            return web.listen(config.host, config.port, shared=True)
+        except PomboError:
+            if time.monotonic() > until:
+                raise
+        await asyncio.sleep(0.1)
+
+
+async def _stop_accepting(server: "web.Server", workers: "Workers") -> None:
+    """Together: each waits for the answers that it has under way."""
+    await asyncio.gather(server.stop(), workers.stop())
 
 
 async def _until(stopping: asyncio.Event, server: "web.Server") -> None:

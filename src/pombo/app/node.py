@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import asyncpg
@@ -19,6 +19,7 @@ from pombo.app.metrics import Metrics, Sources
 from pombo.app.prepare import prepare
 from pombo.app.routing import Routing
 from pombo.app.upkeep import Upkeep
+from pombo.app.wake import Wake
 from pombo.callback.deliver import Deliverer
 from pombo.config import Config
 from pombo.errors import PomboError, Unavailable
@@ -29,7 +30,7 @@ from pombo.send.doors import Doors
 from pombo.send.links import Links
 from pombo.send.owner import LEASE_S, MARGIN_S, Owner
 from pombo.send.settlement import Delivery, Effects
-from pombo.store import accounts, nodes, outbox, queue, receipts, smscs
+from pombo.store import accounts, nodes, outbox, queue, receipts, smscs, wake
 from pombo.store.accounts import Source
 from pombo.store.callbacks import Job
 from pombo.store.database import LOST, Connection, Database
@@ -48,7 +49,7 @@ _EXPIRE_S = 5.0
 _ROUTING_S = 1.0
 _UPKEEP_S = 60.0
 _EXPIRE_PAGE = 1000
-_ROLES = ("api", "send", "callback")
+_POOL, _POOL_API = 20, 6  # connections to the database
 
 
 class Node:
@@ -61,6 +62,7 @@ class Node:
         db: Database,
         secrets: Secrets,
         holder: uuid.UUID,
+        roles: frozenset[str],
         number: int,
         ids: Ids,
         lease_s: float,
@@ -70,6 +72,8 @@ class Node:
         self.secrets = secrets
         self._url = url
         self._holder = holder
+        self._roles = roles
+        self._callback_holder = holder if "callback" in roles else None
         self._number = number
         self._ids = ids
         self._smscs: list[Smsc] = []
@@ -88,6 +92,7 @@ class Node:
             in_flight=config.callback_in_flight,
             in_flight_max=config.callback_in_flight_max,
         )
+        self._wake = Wake(db)
         self._live_sessions: set[int] = set()
         self._owner = Owner(
             db,
@@ -107,19 +112,19 @@ class Node:
                 incoming=self._stages_of,
                 source_of=lambda account_id: self._sources.get(account_id),
                 read_id=read_id,
-                notify=self._deliverer.hand_over,
+                notify=self._notify,
                 live_sessions=self._live_sessions,
                 lease=self._owner.owned.get,
-                callback_holder=holder,
+                callback_holder=self._callback_holder,
                 elsewhere=lambda *asked: self._routing.elsewhere(*asked),
             ),
             self._left,
         )
-        self._routing = Routing(db, OperatorsFile(config.operators_file), self._links.wake)
+        self._routing = Routing(db, OperatorsFile(config.operators_file), self._queued)
         self._intake = Intake(
             db,
             ids,
-            stored=self._links.wake,
+            stored=self._queued,
             limit_messages=config.intake_limit_messages,
             commit_timeout_s=config.commit_timeout_s,
         )
@@ -149,13 +154,21 @@ class Node:
         self.metrics_allow = config.metrics_allow
         self._tasks: list[asyncio.Task[None]] = []
         self._renewing: asyncio.Task[None] | None = None
+        self._waking: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(
-        cls, url: str, config: Config, *, lease_s: float = LEASE_S, margin_s: float = MARGIN_S
+        cls,
+        url: str,
+        config: Config,
+        *,
+        worker: int | None = None,
+        lease_s: float = LEASE_S,
+        margin_s: float = MARGIN_S,
     ) -> "Node":
         """Connect, migrate, lease a node number. Raises PomboError.
 
+        worker: which of the API workers of a data directory this is: each has an identity of its own.
         lease_s, margin_s: of connections, see send/owner.py; the same on every node of a platform.
         """
         cold = await Database.open(url, size=1)
@@ -164,27 +177,38 @@ class Node:
         finally:
             await cold.close()
         holder = _holder(config)
-        db = await Database.open(url, size=20, hot=True)
-        number = await nodes.lease_number(db, holder, _ROLES)
+        if worker is not None:
+            holder = uuid.uuid5(holder, f"api worker {worker}")
+        roles = config.role_names
+        db = await Database.open(url, size=_POOL_API if roles == {"api"} else _POOL, hot=True)
+        number = await nodes.lease_number(db, holder, sorted(roles))
         ids = Ids(number, await nodes.newest_id(db))
-        return cls(url, config, db, secrets, holder, number, ids, lease_s, margin_s)
+        return cls(url, config, db, secrets, holder, roles, number, ids, lease_s, margin_s)
 
     async def start(self) -> None:
-        """Open every stage. Taking back its own connections recovers what a crash left."""
+        """Open every stage of its roles. Taking back its own connections recovers what a crash left."""
         self._intake.start()
-        await self._deliverer.start()
+        if self._delivers:
+            await self._deliverer.start()
         await self._routing.refresh_operators()
         await self._reload()
-        await self._owner.start()
+        if self._sends:
+            await self._owner.start()
         self._renewing = asyncio.create_task(_every(_RENEW_S, self._renew), name="renew")
         self._tasks = [
             asyncio.create_task(self._listen(), name="listen"),
             asyncio.create_task(_every(_RELOAD_S, self._reload), name="reload"),
+            asyncio.create_task(_every(_RELOAD_S, self._routing.refresh_operators), name="operators"),
+        ]
+        self._waking = asyncio.create_task(self._wake.run(), name="wake")
+        if not self._sends:
+            self._tasks.append(asyncio.create_task(_every(_ROUTING_S, self._routing.look), name="routing"))
+            return
+        self._tasks += [
             asyncio.create_task(_every(_SWEEP_S, self._sweep), name="sweep"),
             asyncio.create_task(_every(_UNANSWERED_S, self._settle_unanswered), name="settle unanswered"),
             asyncio.create_task(_every(_EXPIRE_S, self._expire), name="expire"),
             asyncio.create_task(_every(_ROUTING_S, self._routing.tick), name="routing"),
-            asyncio.create_task(_every(_RELOAD_S, self._routing.refresh_operators), name="operators"),
             asyncio.create_task(_every(_UPKEEP_S, Upkeep(self.db).step), name="upkeep"),
         ]
 
@@ -200,10 +224,14 @@ class Node:
             await nodes.retire(self.db, self._holder)
         await self._links.stop()
         await self._owner.stop()
-        await self._deliverer.stop()
-        if self._renewing is not None:
-            self._renewing.cancel()
-            await asyncio.gather(self._renewing, return_exceptions=True)
+        if self._delivers:
+            await self._deliverer.stop()
+        for last in (self._waking, self._renewing):
+            if last is not None:
+                last.cancel()
+                await asyncio.gather(last, return_exceptions=True)
+        with contextlib.suppress(Unavailable):
+            await self._wake.tell()
 
     async def close(self) -> None:
         with contextlib.suppress(Unavailable):  # then the lease runs out by itself
@@ -213,6 +241,32 @@ class Node:
     def _named(self, by_id: Mapping[int, T]) -> dict[str, T]:
         """By the connections' names instead of their ids."""
         return {smsc.name: by_id[smsc.id] for smsc in self._smscs if smsc.id in by_id}
+
+    @property
+    def accepts(self) -> bool:
+        return "api" in self._roles
+
+    @property
+    def _sends(self) -> bool:
+        return "send" in self._roles
+
+    @property
+    def _delivers(self) -> bool:
+        return "callback" in self._roles
+
+    # Work for ourselves, or for others
+
+    def _queued(self, smsc_ids: Iterable[int]) -> None:
+        """Messages were committed for these connections."""
+        self._links.wake(smsc_ids)
+        self._wake.queued(set(smsc_ids) - self._owner.owned.keys())
+
+    def _notify(self, jobs: list[Job]) -> None:
+        """Callbacks were committed, leased to this process if it delivers them."""
+        if self._delivers:
+            self._deliverer.hand_over(jobs)
+        elif jobs:
+            self._wake.callbacks()
 
     # Configuration that changes while we run
 
@@ -224,7 +278,8 @@ class Node:
         for of_one in self._receipts.values():
             of_one.reread()
         self._follow()
-        self._owner.look()
+        if self._sends:
+            self._owner.look()
 
     # Connections that become ours, and cease to be
 
@@ -267,6 +322,12 @@ class Node:
         try:
             connection.add_termination_listener(lambda _: changed.put_nowait(""))
             await connection.add_listener("pombo_change", lambda *a: changed.put_nowait(str(a[3])))
+            if self._sends:
+                await connection.add_listener(
+                    wake.QUEUE, lambda *a: self._links.wake(wake.smsc_ids(str(a[3])))
+                )
+            if self._delivers:
+                await connection.add_listener(wake.CALLBACKS, lambda *a: self._deliverer.wake())
             self._authenticator.forget()
             self._deliverer.endpoints_changed()
             await self._reload()
@@ -297,7 +358,7 @@ class Node:
             log.error(
                 "node_number_lost", number=self._number, hint="this node did not reach the database in time"
             )
-            self._number = await nodes.lease_number(self.db, self._holder, _ROLES)
+            self._number = await nodes.lease_number(self.db, self._holder, sorted(self._roles))
             self._ids.renumber(self._number)
         sessions = await queue.forgotten_sessions(self.db, self._holder, list(self._live_sessions))
         recovered = await queue.end_sessions(self.db, sessions)
@@ -324,21 +385,21 @@ class Node:
         self,
         step: str,
         sweep: Callable[[Database, match.Caused], Awaitable[object]],
-        write: Callable[[Connection, uuid.UUID, list[int]], Awaitable[list[Job]]],
+        write: Callable[[Connection, uuid.UUID | None, list[int]], Awaitable[list[Job]]],
     ) -> None:
         """write: the callbacks of what the sweep caused, in its transaction. What a sweep that fails had committed
         before is delivered when its lease ends."""
         jobs: list[Job] = []
 
         async def caused(tx: Connection, subjects: list[int]) -> None:
-            jobs.extend(await write(tx, self._holder, subjects))
+            jobs.extend(await write(tx, self._callback_holder, subjects))
 
         try:
             await sweep(self.db, caused)
         except Exception as error:
             log.error("sweep_failed", step=step, error=type(error).__name__)
         else:
-            self._deliverer.hand_over(jobs)
+            self._notify(jobs)
 
     async def _expire(self) -> None:
         """Messages whose validity ends while their connection is down must not wait for it."""
@@ -347,8 +408,8 @@ class Node:
         while before_id > 0:
             async with self.db.transaction() as tx:
                 final = await queue.expire(tx, before_id, _EXPIRE_PAGE)
-                jobs = await outbox.of_messages(tx, self._holder, final)
-            self._deliverer.hand_over(jobs)
+                jobs = await outbox.of_messages(tx, self._callback_holder, final)
+            self._notify(jobs)
             if len(final) < _EXPIRE_PAGE:
                 return
 

@@ -29,8 +29,8 @@ async def at_this_moment(db: Database, operators_file: str) -> tuple[Routes, dic
 
 
 class Routing:
-    """`routes` is the snapshot that messages are accepted with. `tick` every second, `reload` on every change,
-    `refresh_operators` now and then."""
+    """`routes` is the snapshot that messages are accepted with. `tick` or `look` every second, `reload` on every
+    change, `refresh_operators` now and then."""
 
     def __init__(self, db: Database, operators: OperatorsFile, wake: Callable[[Iterable[int]], None]) -> None:
         """wake: told of connections that get messages of others."""
@@ -81,6 +81,10 @@ class Routing:
     ) -> int | None:
         """Another connection that can carry a message now (Routes.elsewhere, by the snapshot of this moment)."""
         return self.routes.elsewhere(number, account_id, message_class, tried)
+
+    async def look(self) -> None:
+        """Patience ends by time alone: for a process that moves no messages, every second."""
+        self._follow(self._rules)
 
     async def tick(self) -> None:
         """Patience ends by time alone. What waits for a connection that is down beyond it goes elsewhere, once; it does

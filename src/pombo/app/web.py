@@ -23,12 +23,17 @@ _KEEP_ALIVE_S = 75
 _BACKLOG = 2048
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises PomboError, with the reason, when the address cannot be had."""
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening socket. Raises PomboError, with the reason, when the address cannot be had.
+
+    shared: among the processes of this user that listen so; the kernel spreads new connections over them.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
         listener.listen(_BACKLOG)
     except (OSError, OverflowError) as error:
@@ -98,6 +103,7 @@ class _Quiet(uvicorn.Server):
 
 def _application(node: Node, routes: Sequence[ControllerRouterHandler]) -> Any:
     legacy = node.legacy
+    paths = legacy.paths if node.accepts else frozenset()
     asked = operations(node.health, node.metrics, node.metrics_allow)
     pages = Litestar(
         [*asked, *routes],
@@ -108,7 +114,7 @@ def _application(node: Node, routes: Sequence[ControllerRouterHandler]) -> Any:
     )
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"] in legacy.paths:
+        if scope["type"] == "http" and scope["path"] in paths:
             await legacy(scope, receive, send)
         else:
             await pages(scope, receive, send)

@@ -64,6 +64,13 @@ async def serve(
     *,
     host: Annotated[str | None, Parameter(help="Address of the HTTP server. Default: 127.0.0.1.")] = None,
     port: Port = None,
+    roles: Annotated[
+        str | None, Parameter(help="What this node does: api, send, callback, or several. Default: all.")
+    ] = None,
+    api_workers: Annotated[
+        int | None,
+        Parameter(help="More processes that accept messages on the port.", validator=Number(gte=0, lte=32)),
+    ] = None,
     every: Every = EVERY,
 ) -> None:
     """Run the platform until Ctrl-C or SIGTERM. `GET /readyz` answers 200 once it is ready."""
@@ -74,7 +81,7 @@ async def serve(
             as_json=every.json,
         )
 
-    await run_node(every.config(host=host, port=port), ready=ready)
+    await run_node(every.config(host=host, port=port, roles=roles, api_workers=api_workers), ready=ready)
 
 
 async def migrate(*, every: Every = EVERY) -> Answer:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -24,9 +24,9 @@ class Every:
     ] = None
     json: Annotated[bool, Parameter(help="Print one JSON object instead, for programs.", negative=())] = False
 
-    def config(self, host: str | None = None, port: int | None = None) -> Config:
-        """Raises PomboError for a setting that cannot be read."""
-        return from_env(data=self.data, host=host, port=port)
+    def config(self, **options: Any) -> Config:
+        """options: settings by name; None leaves one as it is. Raises PomboError for one that cannot be read."""
+        return from_env(data=self.data, **options)
 
     @asynccontextmanager
     async def reached(self) -> AsyncIterator["Reached"]:

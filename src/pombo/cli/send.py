@@ -16,7 +16,7 @@ from pombo.cli.answer import Answer
 from pombo.cli.options import EVERY, Every
 from pombo.errors import PomboError
 from pombo.number import masked
-from pombo.store import accounts, nodes
+from pombo.store import accounts, nodes, wake
 from pombo.store.ids import Ids
 
 _COMMIT_TIMEOUT_S = 10.0
@@ -66,16 +66,19 @@ async def _take_in(doors: Reached, submission: Submission) -> None:
     """Through an intake of our own, under a node number of our own. Running nodes find the message in the queue."""
     holder = uuid.uuid4()
     number = await nodes.lease_number(doors.db, holder)
+    queued: set[int] = set()
     intake = Intake(
         doors.db,
         Ids(number, await nodes.newest_id(doors.db)),
-        stored=lambda smsc_ids: None,
+        stored=queued.update,
         limit_messages=1,
         commit_timeout_s=_COMMIT_TIMEOUT_S,
     )
     intake.start()
     try:
         await intake.submit([submission])
+        if queued:
+            await wake.tell_queued(doors.db, queued)
     finally:
         await intake.stop()
         await nodes.release_number(doors.db, number, holder)
