@@ -47,11 +47,13 @@ def until(ask: Callable[[], T], *, timeout_s: float = 10, what: str = "") -> T:
 class Program:
     """`pombo serve` (or `demo`) on one data directory; stopped and started as a test likes."""
 
-    def __init__(self, data: Path, command: str = "serve") -> None:
+    def __init__(self, data: Path, command: str = "serve", **settings: str) -> None:
+        """settings: variables beside POMBO_DATA."""
         self.data = data
         self.log = data / "stderr.log"
         self.ready: dict[str, Any] = {}
         self._command = command
+        self._settings = settings
         self._process: subprocess.Popen[str] | None = None
         self.connections: list[http.client.HTTPConnection] = []  # of all customers, to be closed with it
         data.mkdir(exist_ok=True)
@@ -111,7 +113,8 @@ class Program:
 
     def _environment(self) -> dict[str, str]:
         others = {name: value for name, value in os.environ.items() if not name.startswith("POMBO_")}
-        return {**others, "POMBO_DATA": str(self.data), "POMBO_CALLBACK_ALLOW": "127.0.0.0/8"}
+        own = {"POMBO_DATA": str(self.data), "POMBO_CALLBACK_ALLOW": "127.0.0.0/8"}
+        return {**others, **own, **self._settings}
 
     def run(self, *arguments: str) -> dict[str, Any]:
         """One command of the CLI with --json; its answer."""
@@ -134,6 +137,11 @@ class Program:
             "--system-id", SYSTEM_ID, "--password", password or PASSWORD, "--source", "27300", *options,
         )  # fmt: skip
         self.run("route", "add", "--prefix", "55", "--smsc", name)
+
+    def database_url(self) -> str:
+        url = asyncio.run(attach(self.data))
+        assert url is not None
+        return url
 
     def sql(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         async def fetch() -> list[dict[str, Any]]:
@@ -159,12 +167,12 @@ class Program:
 
 
 @contextmanager
-def running(command: str = "serve") -> Iterator[Program]:
-    """A started program with a data directory of its own."""
+def running(command: str = "serve", **settings: str) -> Iterator[Program]:
+    """A started program with a data directory of its own. settings: POMBO_… variables."""
     # Not below pytest's directory, which only root may enter: PostgreSQL does not run as root.
     home = Path(tempfile.mkdtemp(prefix="pombo-story-"))
     home.chmod(0o755)
-    program = Program(home / "data", command)
+    program = Program(home / "data", command, **settings)
     try:
         program.start()
         yield program
