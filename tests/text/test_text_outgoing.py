@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pombo.text import gsm7
@@ -150,6 +150,8 @@ _LONG_MODES = ("sar", "udh16", "udh8")
 
 
 @given(TEXTS, MODES, st.sampled_from(ALPHABETS), st.sampled_from(_LONG_MODES))
+@example("a" * 305, "ascii", "gsm", "udh16")
+@example("ã" * 133, "unicode", "gsm", "sar")
 def test_in_every_long_mode_the_parts_are_those_that_were_charged_and_all_fit(
     text: str, mode: str, alphabet: str, long_mode: str
 ) -> None:
