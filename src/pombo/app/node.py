@@ -30,7 +30,7 @@ from pombo.send.doors import Doors
 from pombo.send.links import Links
 from pombo.send.owner import LEASE_S, MARGIN_S, Owner
 from pombo.send.settlement import Delivery, Effects
-from pombo.store import accounts, nodes, outbox, queue, receipts, smscs, wake
+from pombo.store import accounts, endings, nodes, outbox, queue, receipts, smscs, wake
 from pombo.store.accounts import Source
 from pombo.store.callbacks import Job
 from pombo.store.database import LOST, Connection, Database
@@ -368,7 +368,7 @@ class Node:
     async def _sweep(self) -> None:
         """Each step by itself: one that fails every time must not keep the others from their turn."""
         for smsc_id, of_one in list(self._receipts.items()):
-            await self._step(f"receipts of connection {smsc_id}", of_one.sweep, outbox.of_messages)
+            await self._step(f"receipts of connection {smsc_id}", of_one.sweep, endings.ended)
         await self._step("replies", self._replies.sweep, outbox.of_replies)
         dropped = await receipts.drop_old_parked(self.db)
         if dropped:
@@ -379,7 +379,7 @@ class Node:
     async def _settle_unanswered(self) -> None:
         for smsc_id, of_one in list(self._receipts.items()):
             step = f"unanswered submits of connection {smsc_id}"
-            await self._step(step, of_one.settle_unanswered, outbox.of_messages)
+            await self._step(step, of_one.settle_unanswered, endings.ended)
 
     async def _step(
         self,
@@ -408,7 +408,7 @@ class Node:
         while before_id > 0:
             async with self.db.transaction() as tx:
                 final = await queue.expire(tx, before_id, _EXPIRE_PAGE)
-                jobs = await outbox.of_messages(tx, self._callback_holder, final)
+                jobs = await endings.ended(tx, self._callback_holder, final)
             self._notify(jobs)
             if len(final) < _EXPIRE_PAGE:
                 return

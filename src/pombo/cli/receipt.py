@@ -17,7 +17,7 @@ from pombo.cli.options import EVERY, Every
 from pombo.errors import PomboError
 from pombo.number import masked
 from pombo.receipt.match import Receipts
-from pombo.store import explain, outbox, parked, smscs
+from pombo.store import endings, explain, parked, smscs
 from pombo.store.database import Connection, Database
 from pombo.store.queue import lock_of
 
@@ -136,7 +136,7 @@ async def _assign(db: Database, receipt: int, given: str, part: int | None) -> A
 
 
 async def _caused(tx: Connection, final: list[int]) -> None:
-    await outbox.of_messages(tx, None, final)
+    await endings.ended(tx, None, final)
 
 
 def _said(matched: int, final: int) -> Answer:

@@ -14,7 +14,7 @@ from pombo.send.flow import Flow
 from pombo.send.outgoing import Outgoing
 from pombo.smpp.pdu import DataSm, DeliverSm
 from pombo.smpp.status import Status
-from pombo.store import outbox, queue
+from pombo.store import endings, outbox, queue
 from pombo.store.callbacks import Job
 from pombo.store.database import LOST, Connection, Database
 from pombo.store.queue import Attempt, Ending, Retry
@@ -203,7 +203,7 @@ class Settlement:
                 effects = await self._incoming.receive(tx, batch.deliveries, in_flight)
                 final += effects.final
                 replies = effects.replies
-            jobs = await outbox.of_messages(tx, self._holder, final)
+            jobs = await endings.ended(tx, self._holder, final)
             jobs += await outbox.of_replies(tx, self._holder, replies)
         if jobs:
             self._notify(jobs)

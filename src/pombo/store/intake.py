@@ -80,12 +80,12 @@ async def accept(db: Db, new: NewMessages) -> None:
 
 
 async def lock_balances(db: Db, account_ids: Sequence[int]) -> dict[int, int]:
-    """Lock the accounts for this transaction, in order of id; their balances in thousandths."""
+    """Lock the accounts for this transaction, in order of id; what each may still spend, in thousandths."""
     rows = await db.fetch(
-        "select id, balance_milli from account where id = any($1::bigint[]) order by id for no key update",
+        "select id, available_milli from account where id = any($1::bigint[]) order by id for no key update",
         account_ids,
     )
-    return {row["id"]: row["balance_milli"] for row in rows}
+    return {row["id"]: row["available_milli"] for row in rows}
 
 
 _KNOWN_KEYS = (

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import asyncpg
 
 from pombo.message import QueueState, State
-from pombo.store import outbox
+from pombo.store import endings
 from pombo.store.database import Connection, Database, Db
 
 PAGE = 1000
@@ -124,7 +124,7 @@ async def discard(db: Database, which: Which, after_id: int) -> tuple[int, int |
             """,
             ids,
         )
-        await outbox.of_messages(tx, None, [row["id"] for row in final])
+        await endings.ended(tx, None, [row["id"] for row in final])
         return len(ids), _next(page)
 
 
