@@ -2,7 +2,11 @@
 
 from datetime import UTC, datetime
 
+from pombo.message import MessageClass
+from pombo.send.turn import Turns
+from pombo.store.database import Db
 from pombo.store.intake import NewMessages
+from pombo.store.queue import Claimed
 
 
 def one_message(
@@ -15,6 +19,7 @@ def one_message(
     parts: int = 1,
     cost_milli: int = 80,
     valid_s: int = 3600,
+    message_class: int = MessageClass.TRANSACTIONAL,
 ) -> NewMessages:
     """An accepted message with the id as its client's id."""
     return NewMessages(
@@ -33,7 +38,13 @@ def one_message(
         ucs2=[False],
         parts=[parts],
         prices_milli=[cost_milli],
+        classes=[message_class],
         smsc_ids=[smsc_id],
         content_hmacs=[b"hash"],
         validities_s=[valid_s],
     )
+
+
+async def claim(db: Db, smsc_id: int, session_id: int, room: int) -> list[Claimed]:
+    """What a bind that has just begun claims."""
+    return (await Turns(smsc_id).claim(db, session_id, room, 0.0)).claimed

@@ -28,6 +28,18 @@ def test_the_price_of_a_part_can_be_given(pombo: Pombo, database_url: str) -> No
     assert rows(database_url, "select price_milli from account") == [(79,)]
 
 
+def test_an_account_has_the_class_that_it_is_given_until_it_is_set_to_another(
+    pombo: Pombo, database_url: str
+) -> None:
+    pombo("account", "add", "loja", "--balance", "0", "--class", "marketing")
+    assert rows(database_url, "select class from account") == [(2,)]
+
+    ran = pombo("account", "set", "loja", "--class", "otp", "--json")
+
+    assert ran.json == {"account": 1, "class": "otp"}
+    assert rows(database_url, "select class from account") == [(0,)]
+
+
 @pytest.mark.parametrize("balance", ["-5", "1.000", "muito", ""])
 def test_a_balance_that_is_none_makes_no_account(command: Pombo, balance: str) -> None:
     ran = command("account", "add", "loja", "--balance", balance, "--json")
@@ -59,7 +71,7 @@ def test_account_list_shows_balances_and_prices(pombo: Pombo) -> None:
     assert pombo("account", "list", "--json").json == {
         "accounts": [
             {"account": 1, "name": "Café & Cia", "active": True, "balance_milli": 1_234_500, "price_milli": 80,
-             "demo": False}
+             "class": "transactional", "demo": False}
         ]
     }  # fmt: skip
     shown = pombo("account", "list").out

@@ -11,6 +11,7 @@ from pombo.store.database import Database
 from pombo.store.queue import Attempt
 from pombo.store.receipts import AttemptKey, Effect, Parked
 from pombo.store.replies import NewReply
+from rows import claim
 
 _NODE = uuid.UUID(int=1)
 _LONG = "palavra " * 30  # two parts
@@ -260,7 +261,7 @@ async def _deliver_it(db: Database) -> None:
     await nodes.lease_number(db, _NODE)
     session_id = await _session(db)
     await queue.note_bound(db, session_id)
-    [claimed] = await queue.claim(db, 1, session_id, 2)
+    [claimed] = await claim(db, 1, session_id, 2)
     now = datetime.now(UTC)
 
     def attempt(part: int, n: int, smsc_message_id: str | None, status: int) -> Attempt:
@@ -310,5 +311,5 @@ async def _session(db: Database) -> int:
 async def _break_off(db: Database) -> None:
     """Claimed, written, and the connection breaks before any answer."""
     session_id = await _session(db)
-    await queue.claim(db, 1, session_id, 1)
+    await claim(db, 1, session_id, 1)
     await queue.end_sessions(db, [session_id])

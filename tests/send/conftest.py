@@ -13,6 +13,7 @@ import pytest
 
 from pombo.app.node import Stages, read_id
 from pombo.inbound.replies import Replies
+from pombo.message import MessageClass
 from pombo.receipt.match import Receipts
 from pombo.send.doors import Doors
 from pombo.send.elsewhere import Elsewhere, nowhere
@@ -230,12 +231,15 @@ class Office:
         parts: int = 1,
         valid_s: int = 3600,
         sent: str | None = None,
+        account_id: int | None = None,
+        message_class: int = MessageClass.TRANSACTIONAL,
     ) -> int:
-        """One message, committed and due."""
+        """One message, committed and due. account_id: the office's own unless another one is given."""
         (message_id,) = self.ids.take(1, time.time())
         new = one_message(
-            self.account_id, message_id, number, self.smsc.id, text=text, parts=parts, valid_s=valid_s
-        )
+            account_id or self.account_id, message_id, number, self.smsc.id, text=text, parts=parts, valid_s=valid_s,
+            message_class=message_class,
+        )  # fmt: skip
         await accept(self.db, new)
         if self.link is not None:
             self.link.wake()
@@ -262,6 +266,15 @@ class Office:
 
         row: asyncpg.Record = await until(waiting)
         return row
+
+    async def accept_many(self, count: int, message_class: int) -> None:
+        for message_id in self.ids.take(count, time.time()):
+            await accept(
+                self.db,
+                one_message(
+                    self.account_id, message_id, 5511999999999, self.smsc.id, message_class=message_class
+                ),
+            )
 
     async def message(self, message_id: int) -> asyncpg.Record:
         row = await self.db.fetchrow("select * from message where id = $1", message_id)

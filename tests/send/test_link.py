@@ -11,6 +11,7 @@ from pombo.send import submit
 from pombo.smpp.pdu import DeliverSm
 from pombo.smpp.status import Status
 from pombo.store import leases, queue, receipts
+from rows import claim
 
 pytestmark = pytest.mark.anyio
 
@@ -270,7 +271,7 @@ async def test_what_a_dead_process_was_writing_is_uncertain_after_the_next_start
     place = await office(start=False)
     message_id = await place.accept(text="a" * 300, parts=2)
     session_id = await place.session()
-    (claimed,) = await queue.claim(place.db, place.smsc.id, session_id, 10)
+    (claimed,) = await claim(place.db, place.smsc.id, session_id, 10)
     assert claimed.message_id == message_id
     # ... and here it died.
     again = await leases.take(place.db, place.smsc.id, place.holder, 3600)
@@ -328,10 +329,10 @@ async def test_a_retry_written_twice_does_not_disturb_the_submit_that_followed_i
     place = await office(start=False)
     message_id = await place.accept()
     session = await place.session()
-    (first,) = await queue.claim(place.db, place.smsc.id, session, 1)
+    (first,) = await claim(place.db, place.smsc.id, session, 1)
     retry = [queue.Retry(message_id, first.claim, 0.0, True, 0)]
     await queue.retry(place.db, retry)
-    (second,) = await queue.claim(place.db, place.smsc.id, session, 1)
+    (second,) = await claim(place.db, place.smsc.id, session, 1)
     assert second.n == first.n  # a throttled attempt is not counted, so its number tells nothing
     await queue.retry(place.db, retry)
     assert (await place.queued(message_id))["state"] == 1
@@ -440,7 +441,7 @@ async def test_a_held_message_that_was_refused_after_all_is_sent_again(office):
     place = await office(start=False, uncertain_policy="hold")
     message_id = await place.accept()
     session = await place.session()
-    await queue.claim(place.db, place.smsc.id, session, 1)
+    await claim(place.db, place.smsc.id, session, 1)
     await queue.end_sessions(place.db, [session])
     await place.reaches(message_id, 2)
     await place.db.execute("update attempt set state = 4 where message_id = $1", message_id)

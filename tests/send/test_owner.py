@@ -15,6 +15,7 @@ from pombo.send.owner import Lease, Owner, now_s
 from pombo.store import leases, nodes, queue, smscs
 from pombo.store.database import Database
 from pombo.store.queue import Attempt, Ending, Retry
+from rows import claim
 
 pytestmark = pytest.mark.anyio
 
@@ -169,7 +170,7 @@ async def test_a_restarted_node_takes_its_own_back_at_once_and_what_it_was_writi
 ):
     place = await office(start=False)
     message_id = await place.accept()
-    (claimed,) = await queue.claim(place.db, place.smsc.id, await place.session(), 1)
+    (claimed,) = await claim(place.db, place.smsc.id, await place.session(), 1)
     again = parties(place.db)
     again.holder = again.owner._holder = place.holder
     await again.start()
@@ -232,14 +233,14 @@ async def taken_over(office):
     place = await office(start=False)
     message_id = await place.accept()
     before = await place.session()
-    (claimed,) = await queue.claim(place.db, place.smsc.id, before, 1)
+    (claimed,) = await claim(place.db, place.smsc.id, before, 1)
     await place.db.execute("update lease set lease_until = now()")
     other = uuid.uuid4()
     taken = await leases.take(place.db, place.smsc.id, other, 60)
     assert taken is not None and taken.uncertain == 1
     after = await queue.begin_session(place.db, place.smsc.id, other, taken.epoch)
     assert after is not None
-    (again,) = await queue.claim(place.db, place.smsc.id, after, 1)
+    (again,) = await claim(place.db, place.smsc.id, after, 1)
     assert (again.message_id, again.n) == (message_id, claimed.n + 1)
     return place, message_id, before, claimed, after
 
@@ -247,7 +248,7 @@ async def taken_over(office):
 async def test_the_owner_of_before_claims_nothing_and_begins_no_session(taken_over):
     place, _, before, _, _ = taken_over
     await place.accept()
-    assert await queue.claim(place.db, place.smsc.id, before, 10) == []
+    assert await claim(place.db, place.smsc.id, before, 10) == []
     epoch = place.leases[place.smsc.id].epoch
     assert await queue.begin_session(place.db, place.smsc.id, place.holder, epoch) is None
 
@@ -282,7 +283,7 @@ async def test_a_claim_under_way_is_found_by_whoever_takes_over(office):
     session = await place.session()
     await place.db.execute("update lease set lease_until = now()")
     async with place.db.transaction() as tx:
-        (claimed,) = await queue.claim(tx, place.smsc.id, session, 1)
+        (claimed,) = await claim(tx, place.smsc.id, session, 1)
         taking = asyncio.ensure_future(leases.take(place.db, place.smsc.id, uuid.uuid4(), 60))
         await blocked(place.db)
     taken = await taking

@@ -280,7 +280,7 @@ class Intake:
     def _rows(self, fresh: list[Submission], now: datetime) -> rows.NewMessages:
         self._name(fresh)
         costs: dict[int, list[int]] = {}
-        kinds: dict[tuple[int, int, int, bool, int, int], int] = {}
+        kinds: dict[tuple[int, int, int, bool, int, int, int], int] = {}
         columns = rows.NewMessages([], [], [], now, *([] for _ in rows.NewMessages._fields[4:]))
         columns.message_ids.extend(self._ids.take(len(fresh), now.timestamp()))
         for s in fresh:
@@ -290,7 +290,10 @@ class Intake:
             cost = costs.setdefault(account.id, [0, 0])
             cost[0] += price_milli
             cost[1] += 1
-            kind = (account.id, route.smsc_id, route.validity_s, outgoing.ucs2, outgoing.parts, price_milli)
+            kind = (
+                account.id, route.smsc_id, route.validity_s, outgoing.ucs2, outgoing.parts, price_milli,
+                account.message_class,
+            )  # fmt: skip
             columns.kinds.append(kinds.setdefault(kind, len(kinds) + 1))
             columns.client_refs.append(s.client_ref)
             columns.destinations.append(s.destination)
@@ -298,13 +301,14 @@ class Intake:
             columns.bodies.append(s.body)
             columns.sent_bodies.append(None if outgoing.sent == s.body else outgoing.sent)
             columns.content_hmacs.append(s.content_hmac)
-        for account_id, smsc_id, validity_s, ucs2, parts, price_milli in kinds:
+        for account_id, smsc_id, validity_s, ucs2, parts, price_milli, message_class in kinds:
             columns.owner_ids.append(account_id)
             columns.smsc_ids.append(smsc_id)
             columns.validities_s.append(validity_s)
             columns.ucs2.append(ucs2)
             columns.parts.append(parts)
             columns.prices_milli.append(price_milli)
+            columns.classes.append(message_class)
         for account_id in sorted(costs):
             columns.account_ids.append(account_id)
             columns.costs_milli.append(costs[account_id][0])

@@ -1,10 +1,11 @@
-"""`account add|list|token`."""
+"""`account add|list|set|token`."""
 
 import getpass
 import sys
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Literal
 
+import asyncpg
 from cyclopts import Parameter
 from rich.console import Group
 from rich.text import Text
@@ -15,11 +16,16 @@ from pombo.cli.answer import Answer, table
 from pombo.cli.options import EVERY, Every
 from pombo.cli.words import a_name
 from pombo.errors import PomboError
+from pombo.message import MessageClass
 from pombo.store import accounts
 
 _TOKEN_MOST_CHARACTERS = 512  # the API looks no longer one up
 _PREFIX_SHOWN = 4  # characters of a token that people may see, after the common start of ours
 
+Class = Annotated[
+    Literal["otp", "transactional", "marketing"],
+    Parameter(name="--class", help="What its messages are: codes go first, marketing last."),
+]
 Money = Parameter(allow_leading_hyphen=True)  # so that a negative amount gets its own refusal
 
 
@@ -29,6 +35,7 @@ async def add(
     *,
     balance: Annotated[str, Money, Parameter(help="First credits in reais, such as 1000.00 or 1.000,00.")],
     price: Annotated[str, Money, Parameter(help="Price of one part of a message, in reais.")] = "0.080",
+    class_: Class = "transactional",
     every: Every = EVERY,
 ) -> Answer:
     """Add a customer's account, with its first API token. The token is shown this once."""
@@ -37,8 +44,9 @@ async def add(
     token = new_token()
     async with every.reached() as (db, secrets):
         account_id = await accounts.add_account(
-            db, name, balance_milli, *_kept(token, secrets), price_milli=price_milli
-        )
+            db, name, balance_milli, *_kept(token, secrets), price_milli=price_milli,
+            message_class=MessageClass[class_.upper()],
+        )  # fmt: skip
     terms = f"{money.show(balance_milli)}, {money.show_price(price_milli)} per part"
     return Answer(
         {"account": account_id, "token": token}, _once(f"Account {account_id}, {name}: {terms}.", token)
@@ -56,15 +64,17 @@ async def show(*, every: Every = EVERY) -> Answer:
             "active": row["active"],
             "balance_milli": row["balance_milli"],
             "price_milli": row["price_milli"],
+            "class": _class(row),
             "demo": row["demo"],
         }
         for row in rows
     ]
     shown = table(
-        ">id", "name", ">balance", ">per part", "",
+        ">id", "name", ">balance", ">per part", "class", "",
         rows=(
             (
                 str(row["id"]), row["name"], money.show(row["balance_milli"]), money.show_price(row["price_milli"]),
+                _class(row),
                 ", ".join(word for word, true in (("suspended", not row["active"]), ("demo", row["demo"])) if true),
             )
             for row in rows
@@ -72,6 +82,16 @@ async def show(*, every: Every = EVERY) -> Answer:
         empty="No accounts yet: pombo account add NAME --balance 1000.00",
     )  # fmt: skip
     return Answer({"accounts": facts}, shown)
+
+
+async def change(account: str, /, *, class_: Class, every: Every = EVERY) -> Answer:
+    """Change what an account's messages are from now on; those that wait stay what they are."""
+    async with every.reached() as (db, _):
+        row = await accounts.account(db, account)
+        await accounts.set_class(db, row["id"], MessageClass[class_.upper()])
+    return Answer(
+        {"account": row["id"], "class": class_}, Text(f"Messages of {row['name']} are {class_} from now on.")
+    )
 
 
 async def token(
@@ -96,6 +116,10 @@ async def token(
             {"account": row["id"], "imported": True}, Text(f"{row['name']} may use this token now.")
         )
     return Answer({"account": row["id"], "token": given}, _once(f"A new token for {row['name']}.", given))
+
+
+def _class(row: asyncpg.Record) -> str:
+    return MessageClass(row["class"]).name.lower()
 
 
 def _once(sentence: str, token: str) -> Group:

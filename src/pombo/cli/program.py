@@ -29,6 +29,7 @@ COMMANDS = {
     "send": ("send:send", "Send one message, by the same rules as the API."),
     "account add": ("account:add", "Add a customer's account, with its first token."),
     "account list": ("account:show", "All accounts and their balances."),
+    "account set": ("account:change", "Change what an account's messages are."),
     "account token": ("account:token", "Give an account one more API token."),
     "smsc add": ("smsc:add", "Add a connection to an operator."),
     "smsc list": ("smsc:show_all", "All connections to operators, and how they stand."),

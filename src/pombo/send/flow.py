@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pombo.send.owner import Lease
 from pombo.send.pace import Pace
+from pombo.send.turn import Turns
 from pombo.smpp.status import Status
 from pombo.store.accounts import Source
 from pombo.store.smscs import Smsc
@@ -70,6 +71,7 @@ class Flow:
         self.work = asyncio.Event()
         self.work.set()  # of what waited before nothing is known
         self.turn = asyncio.Lock()
+        self.turns = Turns(smsc.id)
         self.claimed_at = float("-inf")  # monotonic
         self.sessions: list[Submitting] = []  # whose books are open
         self.source = Source(smsc.source_addr, smsc.source_ton, smsc.source_npi)

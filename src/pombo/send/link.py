@@ -67,6 +67,7 @@ class Link:
         self._flow.follow(smsc, self._loop.time())
 
     def wake(self) -> None:
+        self._flow.turns.news()
         self._flow.work.set()
 
     def figures(self) -> LinkFigures:

@@ -16,6 +16,7 @@ from pombo.send.doors import Doors
 from pombo.send.flow import Flow
 from pombo.send.outgoing import Outgoing, Part
 from pombo.send.settlement import Settlement
+from pombo.send.turn import Taken
 from pombo.send.verdict import verdict_of
 from pombo.send.waiting import wait
 from pombo.send.wire import Wire
@@ -114,18 +115,19 @@ class Submitting:
         wanted = room if allowance is None else min(room, allowance)
         flow.work.clear()
         flow.claimed_at = now
-        claimed = await self._claim(wanted)
-        if claimed is None:
+        taken = await self._claim(wanted)
+        if taken is None:
             flow.work.set()
             return _POLL_S
-        for message in claimed:
+        for message in taken.claimed:
             self._prepare(Outgoing(message))
         self._write_waiting()
-        if (claimed and claimed[0].more) or sum(message.parts for message in claimed) >= wanted:
-            flow.work.set()
-        return 0.0
+        if taken.again_s is None:
+            return 0.0
+        flow.work.set()
+        return taken.again_s
 
-    async def _claim(self, wanted: int) -> list[queue.Claimed] | None:
+    async def _claim(self, wanted: int) -> Taken | None:
         """Messages for so many parts; None while the database is away. A claim whose answer is lost may have been
         committed: it is taken back first."""
         try:
@@ -137,9 +139,9 @@ class Submitting:
                 )
                 self._claim_in_doubt = False
             self._claim_in_doubt = True
-            claimed = await queue.claim(self._doors.db, self._flow.smsc.id, self._session_id, wanted)
+            taken = await self._flow.turns.claim(self._doors.db, self._session_id, wanted, self._loop.time())
             self._claim_in_doubt = False
-            return claimed
+            return taken
         except Unavailable:
             return None
 

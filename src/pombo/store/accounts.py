@@ -6,6 +6,7 @@ from typing import NamedTuple
 import asyncpg
 
 from pombo.errors import PomboError
+from pombo.message import MessageClass
 from pombo.store.database import Database, Db
 
 _ACCOUNT = "a.id, a.name, a.active, a.balance_milli, a.price_milli, a.max_parts, a.text_mode, a.time_zone, a.class, a.demo"
@@ -59,14 +60,16 @@ async def add_account(
     token_prefix: str,
     *,
     price_milli: int = 80,
+    message_class: int = MessageClass.TRANSACTIONAL,
     demo: bool = False,
 ) -> int:
     """The account, its first token and its first recharge, in one commit. Raises PomboError for a name in use."""
     try:
         async with db.transaction() as tx:
             account_id = await tx.fetchval(
-                "insert into account (name, balance_milli, price_milli, demo) values ($1, $2, $3, $4) returning id",
-                name, balance_milli, price_milli, demo,
+                "insert into account (name, balance_milli, price_milli, class, demo) values ($1, $2, $3, $4, $5)"
+                " returning id",
+                name, balance_milli, price_milli, message_class, demo,
             )  # fmt: skip
             if balance_milli:
                 await tx.execute(
@@ -77,6 +80,11 @@ async def add_account(
             return int(account_id)
     except asyncpg.UniqueViolationError:
         raise PomboError(f"There is an account {name!r} already.") from None
+
+
+async def set_class(db: Db, account_id: int, message_class: int) -> None:
+    """message_class: message.MessageClass, of the messages that come from now on."""
+    await db.execute("update account set class = $2 where id = $1", account_id, message_class)
 
 
 async def add_token(db: Db, account_id: int, token_hmac: bytes, token_prefix: str) -> None:

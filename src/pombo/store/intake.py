@@ -36,6 +36,7 @@ class NewMessages(NamedTuple):
     ucs2: list[bool]
     parts: list[int]
     prices_milli: list[int]
+    classes: list[int]  # message.MessageClass
 
 
 # The accounts are locked first and in order of id (`locked` is read by every insert), so that crossing batches of
@@ -56,7 +57,7 @@ with locked as materialized (
 ), new as materialized (
     select id, client_ref, destination, number, body, sent_body, content_hmac, ($13::bigint[])[kind] as account_id,
            ($14::int[])[kind] as smsc_id, ($15::int[])[kind] as validity_s, ($16::boolean[])[kind] as ucs2,
-           ($17::smallint[])[kind] as parts, ($18::int[])[kind] as price_milli
+           ($17::smallint[])[kind] as parts, ($18::int[])[kind] as price_milli, ($19::smallint[])[kind] as class
     from unnest($5::bigint[], $6::int[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::bytea[])
         t(id, kind, client_ref, destination, number, body, sent_body, content_hmac)
     where (select count(*) from locked) > 0
@@ -65,12 +66,12 @@ with locked as materialized (
     select account_id, client_ref, id, content_hmac, $4 from new
 ), messages as (
     insert into message (id, account_id, client_ref, destination, number, body, sent_body, ucs2, parts, price_milli,
-                         smsc_id, accepted_at)
+                         smsc_id, class, accepted_at)
     select id, account_id, client_ref, destination, number, body, sent_body, ucs2, parts, price_milli,
-           smsc_id, $4 from new
+           smsc_id, class, $4 from new
 )
-insert into queue (message_id, smsc_id, account_id, due_at, expires_at, parts)
-select id, smsc_id, account_id, $4::timestamptz, $4 + make_interval(secs => validity_s), parts from new
+insert into queue (message_id, smsc_id, account_id, class, due_at, expires_at, parts)
+select id, smsc_id, account_id, class, $4::timestamptz, $4 + make_interval(secs => validity_s), parts from new
 """
 
 

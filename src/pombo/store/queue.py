@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import NamedTuple
 
 import asyncpg
@@ -22,30 +23,86 @@ class Claimed(NamedTuple):
     more: bool  # messages are due that did not fit
     claim: int  # the how manieth claim of this message
     account_id: int
+    due_at: datetime
+
+
+class Head(NamedTuple):
+    """The earliest due message of one account, on one connection, in one class."""
+
+    account_id: int
+    due_at: datetime
+    message_id: int
+
+
+# From account to account by one step in the index each, however many messages an account has.
+_HEADS = """
+with recursive head as (
+    (select account_id, due_at, message_id from queue
+     where smsc_id = $1 and class = $2 and state = 0 and account_id > $3
+     order by account_id, due_at, message_id limit 1)
+    union all
+    select next.* from head cross join lateral (
+        select q.account_id, q.due_at, q.message_id from queue q
+        where q.smsc_id = $1 and q.class = $2 and q.state = 0 and q.account_id > head.account_id
+        order by q.account_id, q.due_at, q.message_id limit 1
+    ) next
+), page as materialized (
+    select * from head limit $4
+)
+select account_id, due_at, message_id, due_at <= now(), count(*) over () = $4, max(account_id) over () from page
+"""
+
+
+async def heads(
+    db: Db, smsc_id: int, message_class: int, after_account: int, limit: int
+) -> tuple[list[Head], int | None]:
+    """Accounts that have due messages, in order of id; and the last account of this page, None when there are no
+    more. limit: how many accounts are looked at, those whose messages are all due later included."""
+    rows = await db.fetch(_HEADS, smsc_id, message_class, after_account, limit)
+    last = rows[0][5] if rows and rows[0][4] else None
+    return [Head(*row[:3]) for row in rows if row[3]], last
+
+
+class Turn(NamedTuple):
+    """An account whose turn it is, in one claim."""
+
+    account_id: int
+    most: int  # messages that it gets
+    due_at: datetime  # with message_id: what it has after this message
+    message_id: int  # (before it stand only the dead entries of what was claimed)
 
 
 # The window of a bind counts parts, so a claim stops before the message that would not fit; the first always goes,
 # or a message with more parts than the window would never leave. Its rows are `writing` once this is committed.
 # The session must be open, and whoever ends it (the next owner of the connection, above all) waits for this commit:
-# nothing is claimed that nobody would find again.
+# nothing is claimed that nobody would find again. The first messages of all accounts go before the second ones, and so on.
 _CLAIM = """
 with session_open as materialized (
     select from session where id = $2 and ended_at is null for key share
 ), picked as materialized (
-    select message_id, class, due_at, parts from queue
-    where smsc_id = $1 and state = 0 and due_at <= now() and exists (select from session_open)
-    order by class, due_at, message_id limit $3
-    for update skip locked
+    select t.place, q.rank, q.message_id, q.parts
+    from unnest($5::bigint[], $6::int[], $7::timestamptz[], $8::bigint[]) with ordinality
+        t(account_id, most, due_at, message_id, place)
+    cross join lateral (
+        select row_number() over () as rank, * from (
+            select message_id, parts from queue
+            where smsc_id = $1 and class = $4 and state = 0 and account_id = t.account_id and due_at <= now()
+              and (due_at, message_id) > (t.due_at, t.message_id)
+            order by due_at, message_id limit t.most
+            for update skip locked
+        ) of_account
+    ) q
+    where exists (select from session_open)
 ), fitting as materialized (
-    select message_id, sum(parts) over line as running, row_number() over line as place from picked
-    window line as (order by class, due_at, message_id rows unbounded preceding)
+    select message_id, sum(parts) over line as running, row_number() over line as line
+    from picked window line as (order by rank, place rows unbounded preceding)
 )
 update queue q set state = 1, session_id = $2, attempts = q.attempts + 1, claims = q.claims + 1
 from fitting f, message m
-where q.message_id = f.message_id and (f.running <= $3 or f.place = 1) and m.id = f.message_id
-returning q.message_id, q.attempts, q.parts, q.parts_taken, q.expires_at <= now(), m.number,
-          coalesce(m.sent_body, m.body), m.ucs2, exists (select from fitting where running > $3 and place > 1),
-          q.claims, q.account_id
+where q.message_id = f.message_id and (f.running <= $3 or f.line = 1) and m.id = f.message_id
+returning f.line, q.message_id, q.attempts, q.parts, q.parts_taken, q.expires_at <= now(), m.number,
+          coalesce(m.sent_body, m.body), m.ucs2, exists (select from fitting where running > $3 and line > 1),
+          q.claims, q.account_id, q.due_at
 """
 
 
@@ -55,10 +112,15 @@ def lock_of(smsc_id: int) -> str:
     return f"begin; select pg_advisory_xact_lock(1, {smsc_id})"
 
 
-async def claim(db: Db, smsc_id: int, session_id: int, room: int) -> list[Claimed]:
-    """Due messages of one connection for `room` parts, committed as being written by this bind session."""
-    rows = await db.fetch(_CLAIM, smsc_id, session_id, room)
-    return sorted(Claimed(*row) for row in rows)
+async def claim(
+    db: Db, smsc_id: int, session_id: int, room: int, message_class: int, turns: Sequence[Turn]
+) -> list[Claimed]:
+    """Due messages of one class and these accounts, in turn, for `room` parts; committed as being written by this bind
+    session. In the order in which they are to go."""
+    rows = await db.fetch(
+        _CLAIM, smsc_id, session_id, room, message_class, *map(list, zip(*turns, strict=True))
+    )
+    return [Claimed(*row[1:]) for row in sorted(rows, key=itemgetter(0))]
 
 
 async def take_back(db: Db, session_id: int, known: Sequence[int]) -> None:
