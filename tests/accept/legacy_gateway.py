@@ -14,6 +14,7 @@ from pombo.accept.auth import Authenticator
 from pombo.accept.connection import Connection
 from pombo.accept.intake import Intake
 from pombo.accept.legacy import LegacyApi
+from pombo.account.prices import Price, Prices
 from pombo.account.secret import Secrets
 from pombo.route.routes import Route, Routes
 from pombo.store import accounts
@@ -101,6 +102,7 @@ class Gateway:
         self.db = db
         self.secrets = Secrets(b"a secret for the tests")
         self.routes = [Route("55", 1, 86400)]
+        self.prices: list[Price] = []
         self.intake = Intake(
             db,
             Ids(node),
@@ -115,6 +117,7 @@ class Gateway:
             intake=self.intake,
             secrets=self.secrets,
             routes=lambda: Routes(self.routes),
+            prices=lambda: Prices(self.prices),
             body_limit_octets=settings.get("body_limit_octets", 16 * 1024 * 1024),
             body_timeout_s=settings.get("body_timeout_s", 30.0),
         )

@@ -8,6 +8,8 @@ import asyncpg
 import pytest
 from legacy_gateway import NUMBER, TOKEN, Gateway
 
+from pombo.account.prices import Price
+from pombo.store import endings, ledger, notices
 from pombo.store import intake as rows
 from pombo.store.database import Database, Db
 
@@ -108,6 +110,86 @@ async def test_50_clients_that_race_for_100_credits_get_exactly_100(gateway: Gat
     assert sum(accepted) == 100
     assert len(await gateway.stored()) == 100
     assert await gateway.balance(racer) == 0
+
+
+async def test_50_clients_that_race_for_the_last_100_segments_of_a_limit_get_exactly_100(
+    gateway: Gateway,
+) -> None:
+    """Postpaid: half of it is balance, half is what may be owed."""
+    racer = await gateway.add_account(
+        "beta", "the token of beta", 50 * 80, billing="postpaid", limit_milli=50 * 80 + 79
+    )
+    other = Gateway(gateway.db, node=2)
+
+    async def client(node: Gateway) -> int:
+        accepted = 0
+        for _ in range(3):
+            reply = await node.send_many([message("a" * 161), message()], "the token of beta")
+            assert set(reply.told) <= {"OK", "Saldo insuficiente"}
+            accepted += 2 * (reply.told[0] == "OK") + (reply.told[1] == "OK")
+        return accepted
+
+    async with other.running():
+        accepted = await asyncio.gather(*(client(node) for _ in range(25) for node in (gateway, other)))
+    assert sum(accepted) == 100
+    assert await gateway.balance(racer) == -50 * 80
+    assert await ledger.faults(gateway.db) == []
+
+
+async def test_a_limit_is_only_for_those_who_pay_later(gateway: Gateway) -> None:
+    account = await gateway.add_account("beta", "the token of beta", 80, limit_milli=1_000_000)
+    assert (await gateway.send_many([message()] * 2, "the token of beta")).told == [
+        "OK",
+        "Saldo insuficiente",
+    ]
+    await gateway.change(account, billing="postpaid")
+    assert (await gateway.send_many([message()] * 2, "the token of beta")).told == ["OK", "OK"]
+    assert await gateway.balance(account) == -160
+    with pytest.raises(asyncpg.CheckViolationError):
+        await gateway.change(account, billing="prepaid")
+
+
+async def test_prices_by_prefix_and_class_are_frozen_when_a_message_is_accepted(
+    gateway: Gateway, alfa: int
+) -> None:
+    gateway.prices = [Price("5521", 50), Price("", 90, message_class=2), Price("5531", 0)]
+    await gateway.send_one("a" * 161)
+    await gateway.send_one("a" * 161, destination="21999999999")
+    await gateway.send_one(destination="31999999999")
+    gateway.prices = []
+    await gateway.change(alfa, **{"class": 2})
+    await gateway.send_one(destination="21999999999")
+    gateway.prices = [Price("5521", 50), Price("", 90, message_class=2)]
+    await gateway.send_one()
+    assert [row["price_milli"] for row in await gateway.stored()] == [160, 100, 0, 80, 90]
+    assert await gateway.balance(alfa) == 1_000_000 - 430
+
+
+async def test_a_charge_that_makes_the_balance_low_is_noticed_once(gateway: Gateway) -> None:
+    beta = await gateway.add_account("beta", "the token of beta", 400, low_balance_milli=200)
+    for n in range(4):
+        await gateway.send_many([message()], "the token of beta")
+        assert len(await notices.open_notices(gateway.db)) == (n >= 2)
+    assert [told.available_milli for told in await notices.untold(gateway.db)] == [80]
+    assert await notices.untold(gateway.db) == []
+    await ledger.book(gateway.db, beta, "recharge", 100)  # still low
+    assert len(await notices.open_notices(gateway.db)) == 1
+    await ledger.book(gateway.db, beta, "recharge", 20)
+    assert await notices.open_notices(gateway.db) == []
+    await gateway.send_many([message()], "the token of beta")
+    assert [told.account for told in await notices.untold(gateway.db)] == ["beta"]
+    assert await ledger.faults(gateway.db) == []
+
+
+async def test_a_refund_does_not_make_a_low_balance_news_again(gateway: Gateway) -> None:
+    await gateway.add_account("beta", "the token of beta", 280, low_balance_milli=201)
+    await gateway.send_many([message()], "the token of beta")
+    async with gateway.db.transaction() as tx:
+        await tx.execute("update message set state = 5, final_at = now()")
+        await endings.ended(tx, None, [row["id"] for row in await tx.fetch("select id from message")])
+    await gateway.send_many([message()], "the token of beta")
+    assert await gateway.db.fetchval("select count(*) from notice") == 1
+    assert await ledger.faults(gateway.db) == []
 
 
 @pytest.mark.parametrize("price_milli", [80, 0])

@@ -11,7 +11,7 @@ from pombo.store.database import Database
 
 pytestmark = pytest.mark.anyio
 
-PATHS = ["/api/unitario.php", "/api/envio.php", "/api/dlr.php", "/api/mo.php"]
+PATHS = [f"/api/{page}.php" for page in ("unitario", "envio", "dlr", "mo", "saldo")]
 QUERY = f"?token={quote(TOKEN)}&destino={NUMBER}&msg=Oi"
 ONE = "/api/unitario.php" + QUERY
 BATCH = json.dumps([{"token": TOKEN, "mensagens": [{"destino": NUMBER, "msg": "Oi"}]}]).encode()
@@ -134,6 +134,8 @@ async def test_errors_of_the_request_are_told_with_http_200(gateway: Gateway) ->
             ("/api/envio.php", b"garbage"),
             ("/api/dlr.php", b"{"),
             ("/api/mo.php?token=x", None),
+            ("/api/saldo.php?token=x", None),
+            ("/api/saldo.php", b"{"),
             (f"/api/mo.php?token={quote(TOKEN)}&de=ontem", None),
         ):
             reply = await client.ask("POST", path, body)

@@ -155,7 +155,13 @@ async def test_without_a_database_every_path_says_503(database: Database) -> Non
     gateway = Gateway(database)
     async with gateway.running():
         await database.close()
-        for page, envelope in (("unitario", "envio"), ("envio", "detalhes"), ("dlr", "dlr"), ("mo", "mo")):
+        for page, envelope in (
+            ("unitario", "envio"),
+            ("envio", "detalhes"),
+            ("dlr", "dlr"),
+            ("mo", "mo"),
+            ("saldo", "saldo"),
+        ):
             reply: Reply = await gateway.get(page, destino=NUMBER, msg="Oi")
             assert reply.status == 503
             assert next(iter(reply.json)) == envelope

@@ -41,6 +41,7 @@ class Submission:
         "generated",
         "number",
         "outgoing",
+        "price_milli",
         "refusal",
         "route",
     )
@@ -58,6 +59,7 @@ class Submission:
         self.body = ""
         self.content_hmac = b""
         self.outgoing: Outgoing | None = None
+        self.price_milli = 0  # of all parts
         self.route: Route | None = None
         self.accepted_at: datetime | None = None  # set once it is known to be stored
 
@@ -65,11 +67,6 @@ class Submission:
     def may_be_retry(self) -> bool:
         """Refused by a rule, yet the first answer counts if the same message was accepted before."""
         return self.refusal is not None and bool(self.content_hmac) and not self.generated
-
-    @property
-    def price_milli(self) -> int:
-        assert self.account is not None and self.outgoing is not None
-        return self.account.price_milli * self.outgoing.parts
 
     def refuse(self, refusal: Refusal) -> None:
         """An id that we made is none of the customer's: the answer to a refused message does not show it."""
@@ -286,12 +283,11 @@ class Intake:
         for s in fresh:
             account, outgoing, route = s.account, s.outgoing, s.route
             assert account is not None and outgoing is not None and route is not None
-            price_milli = account.price_milli * outgoing.parts
             cost = costs.setdefault(account.id, [0, 0])
-            cost[0] += price_milli
+            cost[0] += s.price_milli
             cost[1] += 1
             kind = (
-                account.id, route.smsc_id, route.validity_s, outgoing.ucs2, outgoing.parts, price_milli,
+                account.id, route.smsc_id, route.validity_s, outgoing.ucs2, outgoing.parts, s.price_milli,
                 account.message_class,
             )  # fmt: skip
             columns.kinds.append(kinds.setdefault(kind, len(kinds) + 1))

@@ -22,11 +22,12 @@ from pombo.accept.intake import Intake, Submission
 from pombo.accept.parameters import Malformed, Parameters, as_ref, as_text
 from pombo.accept.submission import judge, no_message
 from pombo.account.account import Account
+from pombo.account.prices import Prices
 from pombo.account.secret import Secrets
 from pombo.errors import Refusal, Unavailable
 from pombo.figures import Histogram
 from pombo.route.routes import Routes
-from pombo.store import inbox, messages
+from pombo.store import accounts, inbox, messages
 from pombo.store.database import Database, in_time
 
 Scope = dict[str, Any]
@@ -40,6 +41,7 @@ _ENVELOPES = {
     "/api/envio.php": "detalhes",
     "/api/dlr.php": "dlr",
     "/api/mo.php": "mo",
+    "/api/saldo.php": "saldo",
 }
 _INBOX_PAGE = 1000
 _JUDGED_AT_ONCE = 50
@@ -72,7 +74,7 @@ class ApiFigures:
 
 
 class LegacyApi:
-    """The ASGI application of the four paths; `paths` says which."""
+    """The ASGI application of these paths; `paths` says which."""
 
     paths = frozenset(_ENVELOPES)
 
@@ -84,15 +86,17 @@ class LegacyApi:
         intake: Intake,
         secrets: Secrets,
         routes: Callable[[], Routes],
+        prices: Callable[[], Prices],
         body_limit_octets: int,
         body_timeout_s: float,
     ) -> None:
-        """routes: gives the routing table of this moment."""
+        """routes, prices: give the tables of this moment."""
         self._db = db
         self._authenticator = authenticator
         self._intake = intake
         self._secrets = secrets
         self._routes = routes
+        self._prices = prices
         self._body_limit_octets = body_limit_octets
         self._body_timeout_s = body_timeout_s
         self._bodies_octets = 0
@@ -120,6 +124,8 @@ class LegacyApi:
                     status, content = await self._detalhes(scope, body)
                 case "dlr":
                     status, content = 200, await self._dlr(scope, body)
+                case "saldo":
+                    status, content = 200, await self._saldo(scope, body)
                 case _:
                     return await self._mo(scope, body, receive, send)
         except _Gone:
@@ -166,12 +172,12 @@ class LegacyApi:
         if batch.too_large:
             items = [_of_too_many(message) for _, message in batch.messages]
             return 200, self._submissions("detalhes", items)
-        accounts = await self._authenticator.accounts(batch.tokens)
+        senders = await self._authenticator.accounts(batch.tokens)
         items = []
         for token, message in batch.messages:
             if len(items) % _JUDGED_AT_ONCE == _JUDGED_AT_ONCE - 1:
                 await asyncio.sleep(0)  # long texts take half a millisecond each: others have their turn
-            items.append(self._judge(accounts[token], message))
+            items.append(self._judge(senders[token], message))
         status = await self._store(items)
         return status, self._submissions("detalhes", items)
 
@@ -184,6 +190,7 @@ class LegacyApi:
             as_text(message.get("msg")),
             as_ref(message.get("id")),
             routes=self._routes(),
+            prices=self._prices(),
             secrets=self._secrets,
         )
 
@@ -206,6 +213,13 @@ class LegacyApi:
             return self._refused("dlr", Refusal.TOKEN)
         asking = messages.message_by_ref(self._db, account.id, as_text(given.get("id")))
         return reply.status(account, await in_time(asking, _QUERY_S))
+
+    async def _saldo(self, scope: Scope, body: bytes) -> bytes:
+        given = _merged(scope, body)
+        account = await self._authenticator.account(as_text(given.get("token")))
+        if account is None:
+            return self._refused("saldo", Refusal.TOKEN)
+        return reply.balance(account, await in_time(accounts.balance(self._db, account.id), _QUERY_S))
 
     async def _mo(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> int:
         given = _merged(scope, body)

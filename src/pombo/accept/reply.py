@@ -48,7 +48,7 @@ def _description(refusal: Refusal, detail: str) -> str:
 
 def refused(envelope: str, refusal: Refusal, detail: str = "") -> bytes:
     """A whole request refused: one item of status 0; for queries an empty list and the reason."""
-    if envelope in ("dlr", "mo"):
+    if envelope in ("dlr", "mo", "saldo"):
         text = quoted(_description(refusal, detail))
         return f'{{"{envelope}":[],"status":0,"detailDescription":{text}}}'.encode("ascii")
     item = Submission(None, "", "", refusal)
@@ -68,6 +68,21 @@ def status(account: Account, row: asyncpg.Record | None) -> bytes:
         f'"entregue":"{account.local(delivered_at)}","status":"{LEGACY_STATUS[state]}","destino":{destination},'
         f'"numero":{destination},"mensagem":{quoted(row["body"])},"id":{quoted(row["client_ref"])}}}]}}'
     ).encode("ascii")
+
+
+def balance(account: Account, row: asyncpg.Record) -> bytes:
+    """`saldo`: money with a point and three decimals, as PHP reads numbers."""
+    kind = "pos" if row["billing"] == "postpaid" else "pre"
+    return (
+        f'{{"saldo":[{{"saldo":"{_reais(row["balance_milli"])}","saldo_milli":{row["balance_milli"]},"moeda":"BRL",'
+        f'"tipo":"{kind}","limite":"{_reais(row["limit_milli"])}","preco":"{_reais(row["price_milli"])}",'
+        f'"data":"{account.local(row["at"])}"}}]}}'
+    ).encode("ascii")
+
+
+def _reais(milli: int) -> str:
+    whole, fraction = divmod(abs(milli), 1000)
+    return f"{'-' if milli < 0 else ''}{whole}.{fraction:03}"
 
 
 def inbox(account: Account, rows: Iterable[asyncpg.Record]) -> bytes:

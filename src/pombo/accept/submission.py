@@ -5,6 +5,7 @@ import re
 from pombo import number
 from pombo.accept.intake import Submission
 from pombo.account.account import Account
+from pombo.account.prices import Prices
 from pombo.account.secret import Secrets
 from pombo.errors import Refusal
 from pombo.route.routes import Routes
@@ -21,6 +22,7 @@ def judge(
     client_ref: str | None,
     *,
     routes: Routes,
+    prices: Prices,
     secrets: Secrets,
 ) -> Submission:
     """A submission with its number, text, route and price; or with the refusal of the first rule it breaks.
@@ -55,6 +57,8 @@ def judge(
         submission.refusal = Refusal.TOO_LONG
     elif submission.route is None:
         submission.refusal = Refusal.NO_ROUTE
+    part_milli = prices.of(account, normalised, account.message_class)
+    submission.price_milli = part_milli * submission.outgoing.parts
     return submission
 
 

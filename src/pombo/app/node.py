@@ -16,6 +16,7 @@ from pombo.accept.legacy import LegacyApi
 from pombo.account.secret import Secrets, made_once
 from pombo.app.health import Health
 from pombo.app.metrics import Metrics, Sources
+from pombo.app.money import Money
 from pombo.app.prepare import prepare
 from pombo.app.routing import Routing
 from pombo.app.upkeep import Upkeep
@@ -120,6 +121,7 @@ class Node:
             ),
             self._left,
         )
+        self._money = Money(db)
         self._routing = Routing(db, OperatorsFile(config.operators_file), self._queued)
         self._intake = Intake(
             db,
@@ -135,6 +137,7 @@ class Node:
             intake=self._intake,
             secrets=secrets,
             routes=lambda: self._routing.routes,
+            prices=lambda: self._money.prices,
             body_limit_octets=config.body_limit_octets,
             body_timeout_s=config.body_timeout_s,
         )
@@ -273,6 +276,8 @@ class Node:
     async def _reload(self) -> None:
         rows = self._smscs = await smscs.smscs(self.db)
         await self._routing.reload()
+        await self._money.reload()
+        await self._money.tell()
         self._alphabets = {smsc.id: smsc.alphabet for smsc in rows}
         self._sources = await accounts.sources(self.db)
         for of_one in self._receipts.values():
@@ -344,6 +349,10 @@ class Node:
             await self._reload()
         elif table in ("route", "link"):
             await self._routing.reload()
+        elif table == "price":
+            await self._money.reload()
+        elif table == "notice":
+            await self._money.tell()
         elif table == "endpoint":
             self._deliverer.endpoints_changed()
         elif table == "queue":

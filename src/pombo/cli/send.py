@@ -10,6 +10,7 @@ from pombo.accept.intake import Intake, Submission
 from pombo.accept.submission import judge
 from pombo.account.account import Account
 from pombo.app import Reached
+from pombo.app.money import prices_now
 from pombo.app.routing import at_this_moment
 from pombo.cli import money
 from pombo.cli.answer import Answer
@@ -42,7 +43,10 @@ async def send(
     async with every.reached() as doors:
         routes, _ = await at_this_moment(doors.db, every.config().operators_file)
         sender = Account.of(await accounts.account(doors.db, account))
-        submission = judge(sender, number, text, client_ref, routes=routes, secrets=doors.secrets)
+        prices = await prices_now(doors.db)
+        submission = judge(
+            sender, number, text, client_ref, routes=routes, prices=prices, secrets=doors.secrets
+        )
         if submission.refusal is None or submission.may_be_retry:
             await _take_in(doors, submission)
     if submission.refusal is not None:

@@ -52,6 +52,17 @@ async def accounts(db: Db) -> list[asyncpg.Record]:
     return await db.fetch(f"select {_ACCOUNT} from account a order by a.id")
 
 
+async def balance(db: Db, account_id: int) -> asyncpg.Record:
+    """balance_milli, billing, limit_milli (0 where there is none), price_milli, at: as they stand now."""
+    row = await db.fetchrow(
+        "select balance_milli, billing, case billing when 'postpaid' then limit_milli else 0 end as limit_milli,"
+        " price_milli, now() as at from account where id = $1",
+        account_id,
+    )
+    assert row is not None, "accounts are never removed"
+    return row
+
+
 async def add_account(
     db: Database,
     name: str,
