@@ -2,6 +2,7 @@
 
 import pytest
 import structlog
+
 from certificates import Signer
 
 pytestmark = pytest.mark.anyio
