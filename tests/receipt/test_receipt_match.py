@@ -1,5 +1,6 @@
 """Receipts against the real store: whatever the order and the form, the end is the same."""
 
+import asyncio
 import itertools
 import time
 from datetime import UTC, datetime
@@ -447,10 +448,18 @@ async def test_a_message_of_which_no_receipt_says_that_it_failed_is_not_ended_by
     assert await bench.receipt(receipt_of("second")) == [taken]
 
 
+async def test_looking_for_parked_receipts_keeps_nobody_waiting(bench):
+    """Receipts of somebody else may be parked by the million: the connection's results must not wait for the look."""
+    await bench.receipt(receipt_of("of somebody else", number=5511988888888))
+    taken = await bench.submitted()
+    await bench.answered(taken, "7")
+    async with bench.db.transaction(queue.lock_of(bench.smsc_id)), asyncio.timeout(5):
+        assert await bench.receipts.sweep(bench.db, ignore) == []
+        assert await bench.receipts.settle_unanswered(bench.db, ignore) == []
+
+
 async def test_receipts_from_a_parallel_commit_are_never_missed(bench):
     """A receipt judged while its id is being committed would be missed by both without the connection's lock."""
-    import asyncio
-
     for n in range(30):
         message_id = await bench.submitted()
         await asyncio.gather(bench.answered(message_id, f"race{n}"), bench.receipt(receipt_of(f"race{n}")))

@@ -102,7 +102,7 @@ class Receipts:
             self.figures.outcomes["interim" if outcome is None else outcome.name.lower()] += count
         final = await self._apply(tx, effects, answered)
         if self._learned != learned:  # what was ambiguous may be clear now
-            final += await self._rematch(tx, await rows.parked_page(tx, self._smsc_id, 0, _SWEEP_PAGE))
+            final += await self.rematch_these(tx, await rows.parked_page(tx, self._smsc_id, 0, _SWEEP_PAGE))
         elif answered and unmatched:  # other receipts of the same attempt
             final += await self.rematch(tx, [effect.key for effect in answered])
         return final
@@ -125,12 +125,7 @@ class Receipts:
 
     async def settle_unanswered(self, db: Database, caused: Caused) -> list[int]:
         """Soon after a break: what it left unanswered may have its receipt already, which came before the break."""
-        async with db.transaction(lock_of(self._smsc_id)) as tx:
-            await self._recall(tx)
-            parked = await rows.parked_for_unanswered(tx, self._smsc_id, _SWEEP_PAGE)
-            final = await self._rematch(tx, parked)
-            await caused(tx, final)
-        return final
+        return await self._judge(db, await rows.parked_for_unanswered(db, self._smsc_id, _SWEEP_PAGE), caused)
 
     async def sweep(self, db: Database, caused: Caused) -> list[int]:
         """The net under `rematch`: judge every parked receipt of this connection again.
@@ -142,26 +137,33 @@ class Receipts:
         final: list[int] = []
         after_id = 0
         while True:
-            async with db.transaction(lock_of(self._smsc_id)) as tx:
-                await self._recall(tx)
-                page = await rows.parked_page(tx, self._smsc_id, after_id, _SWEEP_PAGE)
-                now_final = await self._rematch(tx, page)
-                await caused(tx, now_final)
-            final += now_final
+            page = await rows.parked_page(db, self._smsc_id, after_id, _SWEEP_PAGE)
+            final += await self._judge(db, page, caused)
             if len(page) < _SWEEP_PAGE:
                 return final + await self._give_up(db, caused)
-            after_id = page[-1]["id"]
+            after_id = page[-1]
+
+    async def _judge(self, db: Database, parked_ids: Sequence[int], caused: Caused) -> list[int]:
+        """They were looked for without the connection's lock, which keeps results and receipts waiting; what else has
+        happened to them meanwhile counts."""
+        if not parked_ids:
+            return []
+        async with db.transaction(lock_of(self._smsc_id)) as tx:
+            final = await self.rematch_these(tx, parked_ids)
+            await caused(tx, final)
+        return final
 
     async def _give_up(self, db: Database, caused: Caused) -> list[int]:
         """No answer comes any more to attempts of three days ago."""
         final: list[int] = []
-        while True:
+        while await rows.unanswered_long_ago(db, self._smsc_id):
             async with db.transaction(lock_of(self._smsc_id)) as tx:
                 given_up, now_final = await rows.give_up(tx, self._smsc_id, _SWEEP_PAGE)
                 await caused(tx, now_final)
             final += now_final
             if given_up < _SWEEP_PAGE:
-                return final
+                break
+        return final
 
     async def _rematch(self, tx: Connection, parked: Sequence[asyncpg.Record]) -> list[int]:
         again = {_again(row): row for row in parked}

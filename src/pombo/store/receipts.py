@@ -190,6 +190,17 @@ async def _failed(db: Db, effects: Sequence[Effect]) -> list[int]:
     return list({row["id"] for row in rows})
 
 
+async def unanswered_long_ago(db: Db, smsc_id: int) -> bool:
+    """Whether there is anything for `give_up`."""
+    return bool(
+        await db.fetchval(
+            "select exists (select from attempt where smsc_id = $1 and smsc_key is null"
+            f" and submitted_at < now() - interval '{ANSWERS_HOURS} hours')",
+            smsc_id,
+        )
+    )
+
+
 async def give_up(db: Db, smsc_id: int, limit: int) -> tuple[int, list[int]]:
     """Expect no id and no receipt any more for attempts without an answer for 72 h; returns how many they were, and
     the messages that are final now.
@@ -266,31 +277,31 @@ async def parked_for(db: Db, smsc_id: int, keys: Sequence[str]) -> list[asyncpg.
     )  # fmt: skip
 
 
-async def parked_page(db: Db, smsc_id: int, after_id: int, limit: int) -> list[asyncpg.Record]:
+async def parked_page(db: Db, smsc_id: int, after_id: int, limit: int) -> list[int]:
     """Parked receipts of a connection for which some attempt has an id that may be theirs, or whose handset has an
-    attempt that was never answered; in order, a page at a time."""
-    return await db.fetch(
-        f"select {_PARKED} from parked_receipt where id = any(array("
+    attempt that was never answered; in order, a page at a time. It looks at all that are parked: not under a lock."""
+    rows = await db.fetch(
         " select p.id from parked_receipt p where p.smsc_id = $1 and p.id > $2 and exists ("
         "  select from parked_key k join attempt a on a.smsc_id = k.smsc_id and a.smsc_key = k.key"
         "  where k.parked_receipt_id = p.id)"
         " union select p.id from parked_receipt p where p.smsc_id = $1 and p.id > $2 and exists ("
         "  select from attempt u where u.smsc_id = p.smsc_id and u.number = p.number and u.smsc_key is null"
         "  and u.state = 0)"
-        " order by id limit $3)) order by id",
+        " order by id limit $3",
         smsc_id, after_id, limit,
     )  # fmt: skip
+    return [row["id"] for row in rows]
 
 
-async def parked_for_unanswered(db: Db, smsc_id: int, limit: int) -> list[asyncpg.Record]:
+async def parked_for_unanswered(db: Db, smsc_id: int, limit: int) -> list[int]:
     """Parked receipts whose handset has an attempt that was given up as unanswered in the last ten minutes."""
-    return await db.fetch(
-        f"select {_PARKED} from parked_receipt where id = any(array("
-        " select p.id from attempt u join parked_receipt p on p.smsc_id = u.smsc_id and p.number = u.number"
+    rows = await db.fetch(
+        "select p.id from attempt u join parked_receipt p on p.smsc_id = u.smsc_id and p.number = u.number"
         " where u.smsc_id = $1 and u.smsc_key is null and u.state = 0"
-        "  and u.submitted_at > now() - interval '10 minutes' limit $2)) order by id",
+        "  and u.submitted_at > now() - interval '10 minutes' limit $2",
         smsc_id, limit,
     )  # fmt: skip
+    return [row["id"] for row in rows]
 
 
 async def parked_by_id(db: Db, smsc_id: int, ids: Sequence[int]) -> list[asyncpg.Record]:
