@@ -121,6 +121,23 @@ async def test_one_piece_whose_fate_is_not_known_is_settled_by_its_receipt(offic
     await place.reaches(message_id, 3)
 
 
+@pytest.mark.parametrize("policy", ["hold", "resend"])
+async def test_one_piece_that_is_said_to_be_on_its_way_is_not_sent_again_in_parts(office, policy):
+    place = await office(long_mode="payload", uncertain_policy=policy)
+    message_id = await place.accept(text=LONG, parts=2)
+    await place.operator.submit()
+    place.operator.drop()
+    await place.stop()
+    await place.db.execute("update queue set due_at = now() + interval '1 hour'")
+    place.start()
+    await place.operator.stand(1)
+    place.operator.receipt("x", NUMBER, "ENROUTE")
+    await place.leaves_the_queue(message_id)
+    assert (await place.message(message_id))["state"] == 1
+    place.operator.receipt("x", NUMBER)
+    await place.reaches(message_id, 3)
+
+
 async def test_after_a_crash_one_piece_is_one_uncertain_attempt(office):
     place = await office(start=False, long_mode="payload", uncertain_policy="hold")
     message_id = await place.accept(text=LONG, parts=2)

@@ -133,7 +133,7 @@ async def note_taken(db: Db, effects: Sequence[Effect]) -> None:
     A held message is submitted now, unless other parts of it are held still. The message goes before its queue row, as
     everywhere.
     """
-    bits: dict[int, int] = {}
+    bits = await _carried(db, effects)
     for effect in effects:
         bits[effect.attempt.message_id] = bits.get(effect.attempt.message_id, 0) | 1 << (
             effect.attempt.part - 1
@@ -147,6 +147,18 @@ async def note_taken(db: Db, effects: Sequence[Effect]) -> None:
     )  # fmt: skip
     await queue.note_parts_taken(db, list(bits.items()))
     await queue.drop_taken(db, list(bits))
+
+
+async def _carried(db: Db, effects: Sequence[Effect]) -> dict[int, int]:
+    """By message, the parts that went along in one piece (`queue.note_carried`) with these attempts."""
+    first = [effect.attempt for effect in effects if effect.attempt.part == 1]
+    rows = await db.fetch(
+        "select m.id, m.parts_delivered from unnest($1::bigint[], $2::smallint[]) t(id, n) join message m on m.id = t.id"
+        " where m.parts_delivered <> 0 and not exists ("
+        "  select from attempt o where o.message_id = t.id and o.part > 1 and o.n = t.n)",
+        [attempt.message_id for attempt in first], [attempt.n for attempt in first],
+    )  # fmt: skip
+    return {row["id"]: row["parts_delivered"] for row in rows}
 
 
 async def _delivered(db: Db, effects: Sequence[Effect]) -> list[int]:
