@@ -80,7 +80,7 @@ def database_url(postgres: str) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
     _run(lambda: _administer(postgres, f"create database {name} template blank"))
     yield _url_of(postgres, name)
-    _run(lambda: _administer(postgres, f"drop database {name} with (force)"))
+    _run(lambda: _drop(postgres, name))
 
 
 @pytest.fixture
@@ -120,6 +120,16 @@ async def _connected(url: str) -> AsyncIterator["asyncpg.Connection[Any]"]:
         yield connection
     finally:
         await connection.close()
+
+
+async def _drop(url: str, name: str) -> None:
+    """Without `force`, which may not end an autovacuum that is at work there; dropping does so by itself."""
+    async with _connected(url) as connection:
+        await connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = current_user",
+            name,
+        )
+        await connection.execute(f"drop database {name}")
 
 
 async def _administer(url: str, statement: str) -> None:
