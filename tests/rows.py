@@ -39,6 +39,7 @@ def one_message(
         parts=[parts],
         prices_milli=[cost_milli],
         classes=[message_class],
+        held_for=[""],
         smsc_ids=[smsc_id],
         content_hmacs=[b"hash"],
         validities_s=[valid_s],

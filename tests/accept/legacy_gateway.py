@@ -107,6 +107,7 @@ class Gateway:
             db,
             Ids(node),
             stored=lambda smsc_ids: None,
+            number_hmac=self.secrets.number_hmac,
             limit_messages=settings.get("limit_messages", 50_000),
             commit_timeout_s=settings.get("commit_timeout_s", 10.0),
         )

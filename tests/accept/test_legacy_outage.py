@@ -287,7 +287,9 @@ async def test_connections_that_got_messages_are_told_of_them(database: Database
 
 
 def test_made_ids_grow_also_when_the_clock_steps_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    intake = Intake(None, None, stored=lambda _: None, limit_messages=1, commit_timeout_s=1)  # type: ignore[arg-type]
+    intake = Intake(
+        None, None, stored=lambda _: None, number_hmac=lambda _: b"", limit_messages=1, commit_timeout_s=1
+    )  # type: ignore[arg-type]
     times = iter([1_800_000_000.0, 1_800_000_000.0, 1_700_000_000.0, 1_800_000_001.0])
     monkeypatch.setattr("pombo.accept.intake.time.time", lambda: next(times))
     made = [intake._new_reference() for _ in range(4)]

@@ -17,6 +17,7 @@ from pombo.account.account import Account
 from pombo.errors import Refusal, Unavailable
 from pombo.figures import Histogram
 from pombo.route.routes import Route
+from pombo.store import blocks
 from pombo.store import intake as rows
 from pombo.store.database import LOST, Database, in_time
 from pombo.store.ids import EPOCH_MS, Ids
@@ -39,7 +40,9 @@ class Submission:
         "destination",
         "detail",
         "generated",
+        "held_for",
         "number",
+        "ours",
         "outgoing",
         "price_milli",
         "refusal",
@@ -61,6 +64,8 @@ class Submission:
         self.outgoing: Outgoing | None = None
         self.price_milli = 0  # of all parts
         self.route: Route | None = None
+        self.held_for = ""  # why a person looks at it before it is sent; "": nobody does
+        self.ours = False  # the platform's own word, which no block list stops
         self.accepted_at: datetime | None = None  # set once it is known to be stored
 
     @property
@@ -102,13 +107,19 @@ class Intake:
         ids: Ids,
         *,
         stored: Callable[[set[int]], None],
+        number_hmac: Callable[[int], bytes],
         limit_messages: int,
         commit_timeout_s: float,
     ) -> None:
-        """stored: called after each commit with the connections (smsc ids) that got messages."""
+        """stored: called after each commit with the connections (smsc ids) that got messages. number_hmac: as block
+        lists have it."""
         self._db = db
         self._ids = ids
         self._stored = stored
+        self._number_hmac = number_hmac
+        self._listed: set[int] = (
+            set()
+        )  # who (EVERYBODY, too) has a block list; the others are taken to have none
         self._limit_messages = limit_messages
         self._commit_timeout_s = commit_timeout_s
         self._waiting: list[_Request] = []
@@ -205,22 +216,25 @@ class Intake:
             _settle(requests, None)
 
     async def _store(self, submissions: list[Submission]) -> None:
+        await self._refuse_blocked(submissions)
         fresh = [s for s in submissions if s.refusal is None]
         if _simple(submissions) and self._poor.isdisjoint(s.account.id for s in fresh if s.account):
             if not fresh:
                 return
             new = self._rows(fresh, datetime.now(UTC))
             try:
-                await rows.accept(self._db, new)
+                accepted = await rows.accept(self._db, new, list(self._subjects(fresh) - self._listed))
             except (asyncpg.UniqueViolationError, asyncpg.CheckViolationError):
-                pass  # an id in use, or too little credit: look closer
-            else:
+                accepted = False  # an id in use, or too little credit: look closer
+            if accepted:
                 self._accepted(fresh, new)
                 return
         await self._store_carefully(submissions)
 
     async def _store_carefully(self, submissions: list[Submission]) -> None:
         """The same under a lock on the accounts: who is a retry, whose id clashes, whose credits end where."""
+        self._listed |= await blocks.with_lists(self._db, list(self._subjects(submissions)))
+        await self._refuse_blocked(submissions)
         judged = [s for s in submissions if s.refusal is None or s.may_be_retry]
         firsts: dict[Submission, datetime] = {}
         refused: dict[Submission, Refusal] = {}
@@ -267,6 +281,26 @@ class Intake:
         self._poor.update(s.account.id for s, why in refused.items() if s.account and why is Refusal.CREDIT)
         self._accepted(fresh, new)
 
+    def _subjects(self, submissions: list[Submission]) -> set[int]:
+        """Whose block lists count for them."""
+        return {blocks.EVERYBODY, *(s.account.id for s in submissions if s.account)}
+
+    async def _refuse_blocked(self, submissions: list[Submission]) -> None:
+        """By the lists as they are now, so that a block that was committed before the request counts. An account
+        without a list is not asked about: the statement that accepts sees whether it still has none."""
+        if not self._listed:
+            return
+        everybody = blocks.EVERYBODY in self._listed
+        asked = [
+            (s, s.account.id)
+            for s in submissions
+            if s.refusal is None and s.account and not s.ours and (everybody or s.account.id in self._listed)
+        ]
+        if asked:
+            hmacs = [self._number_hmac(s.number) for s, _ in asked]
+            for place in await blocks.blocked(self._db, [account_id for _, account_id in asked], hmacs):
+                asked[place][0].refuse(Refusal.BLOCKED)
+
     def _accepted(self, submissions: list[Submission], new: rows.NewMessages) -> None:
         self.figures.accepted += len(submissions)
         for submission in submissions:
@@ -277,7 +311,7 @@ class Intake:
     def _rows(self, fresh: list[Submission], now: datetime) -> rows.NewMessages:
         self._name(fresh)
         costs: dict[int, list[int]] = {}
-        kinds: dict[tuple[int, int, int, bool, int, int, int], int] = {}
+        kinds: dict[tuple[int, int, int, bool, int, int, int, str], int] = {}
         columns = rows.NewMessages([], [], [], now, *([] for _ in rows.NewMessages._fields[4:]))
         columns.message_ids.extend(self._ids.take(len(fresh), now.timestamp()))
         for s in fresh:
@@ -288,7 +322,7 @@ class Intake:
             cost[1] += 1
             kind = (
                 account.id, route.smsc_id, route.validity_s, outgoing.ucs2, outgoing.parts, s.price_milli,
-                account.message_class,
+                account.message_class, s.held_for,
             )  # fmt: skip
             columns.kinds.append(kinds.setdefault(kind, len(kinds) + 1))
             columns.client_refs.append(s.client_ref)
@@ -297,7 +331,7 @@ class Intake:
             columns.bodies.append(s.body)
             columns.sent_bodies.append(None if outgoing.sent == s.body else outgoing.sent)
             columns.content_hmacs.append(s.content_hmac)
-        for account_id, smsc_id, validity_s, ucs2, parts, price_milli, message_class in kinds:
+        for account_id, smsc_id, validity_s, ucs2, parts, price_milli, message_class, held_for in kinds:
             columns.owner_ids.append(account_id)
             columns.smsc_ids.append(smsc_id)
             columns.validities_s.append(validity_s)
@@ -305,6 +339,7 @@ class Intake:
             columns.parts.append(parts)
             columns.prices_milli.append(price_milli)
             columns.classes.append(message_class)
+            columns.held_for.append(held_for)
         for account_id in sorted(costs):
             columns.account_ids.append(account_id)
             columns.costs_milli.append(costs[account_id][0])

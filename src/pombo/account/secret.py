@@ -26,6 +26,7 @@ class Secrets:
             raise PomboError("The secret is too short: at least 16 octets, better 32 random ones.")
         self._token_key = _derive(secret, b"token")
         self._content_key = _derive(secret, b"content")
+        self._number_key = _derive(secret, b"number")
         self._seal = AESGCM(_derive(secret, b"seal"))
         self.fingerprint = _derive(secret, b"fingerprint").hex()[:16]
 
@@ -38,6 +39,10 @@ class Secrets:
         return hashlib.blake2b(
             b"%d:" % number + text.encode(), key=self._content_key, digest_size=16
         ).digest()
+
+    def number_hmac(self, number: int) -> bytes:
+        """16 octets by which a number is found on a block list that does not hold it."""
+        return hashlib.blake2b(b"%d" % number, key=self._number_key, digest_size=16).digest()
 
     def seal(self, octets: bytes) -> bytes:
         """Encrypt (AES-256-GCM) for a database column."""

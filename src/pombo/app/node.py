@@ -127,6 +127,7 @@ class Node:
             db,
             ids,
             stored=self._queued,
+            number_hmac=secrets.number_hmac,
             limit_messages=config.intake_limit_messages,
             commit_timeout_s=config.commit_timeout_s,
         )

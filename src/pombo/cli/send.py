@@ -75,6 +75,7 @@ async def _take_in(doors: Reached, submission: Submission) -> None:
         doors.db,
         Ids(number, await nodes.newest_id(doors.db)),
         stored=queued.update,
+        number_hmac=doors.secrets.number_hmac,
         limit_messages=1,
         commit_timeout_s=_COMMIT_TIMEOUT_S,
     )

@@ -37,15 +37,19 @@ class NewMessages(NamedTuple):
     parts: list[int]
     prices_milli: list[int]
     classes: list[int]  # message.MessageClass
+    held_for: list[str]  # why a person looks at it first; '': nobody does
 
 
 # The accounts are locked first and in order of id (`locked` is read by every insert), so that crossing batches of
 # two nodes wait for each other instead of dead-locking; `no key`, so that whoever books a recharge meanwhile, and
 # only refers to the account, need not wait. A balance that would go below zero, or a client id that is used
-# already, fails the whole statement: the intake then looks closer (`known_keys`) under the same lock.
+# already, fails the whole statement: the intake then looks closer (`known_keys`) under the same lock. So it does where
+# nothing is written because a block list that was taken to be empty is not.
 _ACCEPT = """
 with locked as materialized (
-    select id from account where id = any($1::bigint[]) order by id for no key update
+    select id from account where id = any($1::bigint[])
+      and not exists (select from block where account_id = any($21::bigint[]))
+    order by id for no key update
 ), charged as (
     update account a set balance_milli = a.balance_milli - c.cost
     from unnest($1::bigint[], $2::bigint[]) c(id, cost)
@@ -53,11 +57,12 @@ with locked as materialized (
 ), entered as (
     insert into ledger (account_id, kind, amount_milli, messages)
     select c.id, 'charge', -c.cost, c.count from unnest($1::bigint[], $2::bigint[], $3::int[]) c(id, cost, count)
-    where c.cost <> 0
+    where c.cost <> 0 and (select count(*) from locked) > 0
 ), new as materialized (
     select id, client_ref, destination, number, body, sent_body, content_hmac, ($13::bigint[])[kind] as account_id,
            ($14::int[])[kind] as smsc_id, ($15::int[])[kind] as validity_s, ($16::boolean[])[kind] as ucs2,
-           ($17::smallint[])[kind] as parts, ($18::int[])[kind] as price_milli, ($19::smallint[])[kind] as class
+           ($17::smallint[])[kind] as parts, ($18::int[])[kind] as price_milli, ($19::smallint[])[kind] as class,
+           ($20::text[])[kind] as held_for
     from unnest($5::bigint[], $6::int[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::bytea[])
         t(id, kind, client_ref, destination, number, body, sent_body, content_hmac)
     where (select count(*) from locked) > 0
@@ -70,14 +75,20 @@ with locked as materialized (
     select id, account_id, client_ref, destination, number, body, sent_body, ucs2, parts, price_milli,
            smsc_id, class, $4 from new
 )
-insert into queue (message_id, smsc_id, account_id, class, due_at, expires_at, parts)
-select id, smsc_id, account_id, class, $4::timestamptz, $4 + make_interval(secs => validity_s), parts from new
+insert into queue (message_id, smsc_id, account_id, class, due_at, expires_at, parts, state, held_for)
+select id, smsc_id, account_id, class, $4::timestamptz, $4 + make_interval(secs => validity_s), parts,
+       case held_for when '' then 0 else 2 end, held_for
+from new
 """
 
 
-async def accept(db: Db, new: NewMessages) -> None:
-    """All or nothing. Raises asyncpg.UniqueViolationError (a client id in use) or CheckViolationError (no credits)."""
-    await db.execute(_ACCEPT, *new)
+async def accept(db: Db, new: NewMessages, unlisted: Sequence[int] = ()) -> bool:
+    """All or nothing. Raises asyncpg.UniqueViolationError (a client id in use) or CheckViolationError (no credits).
+
+    unlisted: accounts (blocks.EVERYBODY among them) whose block list was thought to be empty, so that nobody looked
+    into it. False, and nothing was written, where one is not.
+    """
+    return await db.execute(_ACCEPT, *new, unlisted) != "INSERT 0 0"
 
 
 async def lock_balances(db: Db, account_ids: Sequence[int]) -> dict[int, int]:
