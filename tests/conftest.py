@@ -2,12 +2,9 @@
 
 import asyncio
 import itertools
-import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -15,6 +12,7 @@ import hypothesis
 import pytest
 import uvloop
 
+from places import new_directory
 from pombo.message import MOVES
 from pombo.store.database import Database
 from pombo.store.embedded import Embedded
@@ -24,7 +22,6 @@ hypothesis.settings.register_profile("pombo", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("pombo")
 
 _numbers = itertools.count(1)
-_ROOM_OCTETS = 4 * 2**30
 
 # Every test on the store also tests that statements move messages along the one table of moves, and no other way.
 _ONLY_KNOWN_MOVES = f"""
@@ -49,9 +46,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """URL of a PostgreSQL of this worker's own, whose database `blank` has the schema and no rows."""
-    # Not below pytest's directory, which only root may enter: the server does not run as root.
-    data = Path(tempfile.mkdtemp(prefix="pombo-test-", dir=_roomy_memory()))
-    data.chmod(0o755)
+    data = new_directory()
     embedded = Embedded(data)
     url = _run(embedded.start)
     try:
@@ -60,18 +55,6 @@ def postgres() -> Iterator[str]:
     finally:
         _run(embedded.stop)
         shutil.rmtree(data)
-
-
-def _roomy_memory() -> Path | None:
-    """The file system in memory, where there is one with room: the same server, but no disk that a thousand new
-    databases would keep busy for minutes."""
-    memory = Path("/dev/shm")
-    try:
-        return (
-            memory if shutil.disk_usage(memory).free > _ROOM_OCTETS and os.access(memory, os.W_OK) else None
-        )
-    except OSError:
-        return None
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+
+from places import new_directory
 
 
 class Server(NamedTuple):
@@ -29,9 +29,7 @@ class Server(NamedTuple):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    # Not below pytest's directory, which only root may enter: PostgreSQL does not run as root.
-    data = Path(tempfile.mkdtemp())
-    data.chmod(0o755)
+    data = new_directory()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("POMBO_")}
     environment["POMBO_DATA"] = str(data)
     pombo = [sys.executable, "-m", "pombo.cli"]

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.parse
@@ -21,6 +20,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
+from places import new_directory
 from pombo.store.embedded import attach
 
 T = TypeVar("T")
@@ -169,9 +169,7 @@ class Program:
 @contextmanager
 def running(command: str = "serve", **settings: str) -> Iterator[Program]:
     """A started program with a data directory of its own. settings: POMBO_… variables."""
-    # Not below pytest's directory, which only root may enter: PostgreSQL does not run as root.
-    home = Path(tempfile.mkdtemp(prefix="pombo-story-"))
-    home.chmod(0o755)
+    home = new_directory("pombo-story-")
     program = Program(home / "data", command, **settings)
     try:
         program.start()

@@ -2,13 +2,13 @@ import asyncio
 import os
 import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from embedded_process import stays
 
+from places import new_directory
 from pombo.store import embedded, pg_place
 
 
@@ -19,9 +19,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def room() -> Iterator[Path]:
-    """A directory that every user reaches, unlike pytest's own; servers that a failed test left are ended."""
-    path = Path(tempfile.mkdtemp(prefix="pombo-test-"))
-    path.chmod(0o755)
+    """A directory that every user reaches; servers that a failed test left are ended."""
+    path = new_directory()
     yield path
     for pointer in path.rglob(pg_place.POINTER):
         shutil.rmtree(Path(pointer.read_text().strip()), ignore_errors=True)
@@ -37,8 +36,7 @@ def fresh(room: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def made() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="pombo-test-"))
-    path.chmod(0o755)
+    path = new_directory()
     asyncio.run(stays(path / "data"))
     yield path / "data"
     shutil.rmtree(path)
