@@ -75,7 +75,7 @@ async def test_what_waits_is_counted_by_connection_and_class(database: Database,
 
 
 async def test_what_customers_were_not_told_is_counted(database: Database) -> None:
-    assert await backlog.owed(database) == (0, None, 0, 0)
+    assert await backlog.owed(database) == (0, None, 0, 0, 0)
     account_id = await database.fetchval("insert into account (name) values ('loja') returning id")
     await database.execute(
         "insert into endpoint (account_id, kind, url, secret_sealed)"

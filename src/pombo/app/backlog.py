@@ -109,6 +109,7 @@ class Backlog:
             yield gauge(
                 "pombo_replies_without_owner", "Replies that no account owns.", owed.replies_without_owner
             )
+            yield gauge("pombo_low_balances", "Accounts whose balance is low.", owed.low_balances)
 
 
 def _class(row: backlog.Waiting) -> str:

@@ -1,4 +1,4 @@
-"""`account add|list|set|token`."""
+"""`account add|list|token`."""
 
 import getpass
 import sys
@@ -13,6 +13,7 @@ from rich.text import Text
 from pombo.account.secret import TOKEN_PREFIX, Secrets, new_token
 from pombo.cli import money
 from pombo.cli.answer import Answer, table
+from pombo.cli.billing import facts_of
 from pombo.cli.options import EVERY, Every
 from pombo.cli.words import a_name
 from pombo.errors import PomboError
@@ -40,7 +41,7 @@ async def add(
 ) -> Answer:
     """Add a customer's account, with its first API token. The token is shown this once."""
     name = a_name(name, "account")
-    balance_milli, price_milli = money.parse(balance), money.parse(price)
+    balance_milli, price_milli = money.parse(balance), money.parse_price(price)
     token = new_token()
     async with every.reached() as (db, secrets):
         account_id = await accounts.add_account(
@@ -57,23 +58,13 @@ async def show(*, every: Every = EVERY) -> Answer:
     """All accounts and their balances."""
     async with every.reached() as (db, _):
         rows = await accounts.accounts(db)
-    facts = [
-        {
-            "account": row["id"],
-            "name": row["name"],
-            "active": row["active"],
-            "balance_milli": row["balance_milli"],
-            "price_milli": row["price_milli"],
-            "class": _class(row),
-            "demo": row["demo"],
-        }
-        for row in rows
-    ]
+    facts = [facts_of(row) for row in rows]
     shown = table(
-        ">id", "name", ">balance", ">per part", "class", "",
+        ">id", "name", ">balance", ">may spend", ">per part", "class", "",
         rows=(
             (
-                str(row["id"]), row["name"], money.show(row["balance_milli"]), money.show_price(row["price_milli"]),
+                str(row["id"]), row["name"], money.show(row["balance_milli"]), money.show(row["available_milli"]),
+                money.show_price(row["price_milli"]),
                 _class(row),
                 ", ".join(word for word, true in (("suspended", not row["active"]), ("demo", row["demo"])) if true),
             )
@@ -82,16 +73,6 @@ async def show(*, every: Every = EVERY) -> Answer:
         empty="No accounts yet: pombo account add NAME --balance 1000.00",
     )  # fmt: skip
     return Answer({"accounts": facts}, shown)
-
-
-async def change(account: str, /, *, class_: Class, every: Every = EVERY) -> Answer:
-    """Change what an account's messages are from now on; those that wait stay what they are."""
-    async with every.reached() as (db, _):
-        row = await accounts.account(db, account)
-        await accounts.set_class(db, row["id"], MessageClass[class_.upper()])
-    return Answer(
-        {"account": row["id"], "class": class_}, Text(f"Messages of {row['name']} are {class_} from now on.")
-    )
 
 
 async def token(

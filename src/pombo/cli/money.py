@@ -6,6 +6,8 @@ from pombo.errors import PomboError
 
 _MOST_DIGITS = 12  # before the decimals: far from the end of the database's bigint
 
+_HIGHEST_PRICE_MILLI = 10_000_000  # so that that of a long message is far from the end of an integer
+
 _PLAIN = re.compile(r"([0-9]+)(?:[.,]([0-9]{1,3}))?", re.ASCII)
 _GROUPED = re.compile(
     r"([1-9][0-9]{0,2}(?:([.,])[0-9]{3})(?:\2[0-9]{3})*)(?:(?!\2)[.,]([0-9]{1,3}))?", re.ASCII
@@ -40,6 +42,20 @@ def parse(text: str) -> int:
             f"The amount {text!r} is too large: {_MOST_DIGITS} digits at most before the decimals."
         )
     return int(whole) * 1000 + int((decimals or "").ljust(3, "0"))
+
+
+def parse_signed(text: str) -> int:
+    """The same, with a minus where it is taken off."""
+    typed = text.strip()
+    return -parse(typed[1:]) if typed.startswith("-") else parse(typed)
+
+
+def parse_price(text: str) -> int:
+    """The price of one part. Raises PomboError for one that cannot be meant so."""
+    milli = parse(text)
+    if milli > _HIGHEST_PRICE_MILLI:
+        raise PomboError(f"A part costs {show(_HIGHEST_PRICE_MILLI)} at the most, not {text!r}.")
+    return milli
 
 
 def show(milli: int) -> str:

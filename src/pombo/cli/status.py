@@ -11,7 +11,7 @@ from pombo.cli import money
 from pombo.cli.answer import Answer, age, table
 from pombo.cli.options import EVERY, Every
 from pombo.message import MessageClass
-from pombo.store import accounts, backlog, explain
+from pombo.store import accounts, backlog, explain, notices
 from pombo.store.database import Db
 
 _LATE_S = {"otp": 30, "transactional": 300, "marketing": 3600}  # as the alerts have it
@@ -39,9 +39,11 @@ async def status(*, every: Every = EVERY) -> Answer:
                     "name": row["name"],
                     "active": row["active"],
                     "balance_milli": row["balance_milli"],
+                    "available_milli": row["available_milli"],
                 }
                 for row in await accounts.accounts(db)
             ],
+            "notices": [notice._asdict() for notice in await notices.open_notices(db)],
         }
     facts["attention"] = list(_attention(facts))
     return Answer(facts, _shown(facts))
@@ -87,6 +89,8 @@ def _attention(facts: dict[str, Any]) -> Iterator[str]:
             yield f"{name}: {line['held']} messages are held for a receipt or a person: `pombo queue list`."
     if facts["callbacks"]["parked"]:
         yield f"{facts['callbacks']['parked']} callbacks were given up on: `pombo callback list`."
+    for notice in facts["notices"]:
+        yield f"{notice['account']} may spend {money.show(notice['available_milli'])} only: `pombo account recharge`."
     if facts["replies_without_owner"]:
         yield f"{facts['replies_without_owner']} replies belong to no account."
 

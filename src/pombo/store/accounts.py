@@ -1,6 +1,6 @@
 """Accounts, tokens, credits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import asyncpg
@@ -8,8 +8,12 @@ import asyncpg
 from pombo.errors import PomboError
 from pombo.message import MessageClass
 from pombo.store.database import Database, Db
+from pombo.store.ledger import end_low_balance
 
-_ACCOUNT = "a.id, a.name, a.active, a.balance_milli, a.price_milli, a.max_parts, a.text_mode, a.time_zone, a.class, a.demo"
+_ACCOUNT = (
+    "a.id, a.name, a.active, a.balance_milli, a.price_milli, a.max_parts, a.text_mode, a.time_zone, a.class, a.demo,"
+    " a.available_milli, a.billing, a.limit_milli, a.low_balance_milli, a.refund_rejected, a.refund_undelivered"
+)
 
 
 class Source(NamedTuple):
@@ -93,9 +97,32 @@ async def add_account(
         raise PomboError(f"There is an account {name!r} already.") from None
 
 
-async def set_class(db: Db, account_id: int, message_class: int) -> None:
-    """message_class: message.MessageClass, of the messages that come from now on."""
-    await db.execute("update account set class = $2 where id = $1", account_id, message_class)
+_TERMS = (
+    "class",
+    "price_milli",
+    "billing",
+    "limit_milli",
+    "low_balance_milli",
+    "refund_rejected",
+    "refund_undelivered",
+)
+
+
+async def change_account(db: Database, account_id: int, terms: Mapping[str, object]) -> None:
+    """terms: new values of these columns. Raises PomboError when it would owe more than it may then."""
+    columns = [column for column in _TERMS if column in terms]
+    assert columns and len(columns) == len(terms), "only terms are changed here"
+    sets = ", ".join(f"{column} = ${place}" for place, column in enumerate(columns, 2))
+    try:
+        async with db.transaction() as tx:
+            await tx.execute(
+                f"update account set {sets} where id = $1", account_id, *(terms[column] for column in columns)
+            )
+            await end_low_balance(tx, account_id)
+    except asyncpg.CheckViolationError:
+        raise PomboError(
+            "The account owes more than it may then: recharge it before, or leave it more."
+        ) from None
 
 
 async def add_token(db: Db, account_id: int, token_hmac: bytes, token_prefix: str) -> None:
