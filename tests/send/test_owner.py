@@ -29,6 +29,7 @@ class Party:
         self.holder = uuid.uuid4()
         self.gained: list[int] = []
         self.lost: list[int] = []
+        self.given_up: list[int] = []
         self.served: set[int] = set()
         self.db = db
         self.owner = Owner(
@@ -36,15 +37,18 @@ class Party:
             self.holder,
             gained=self._gained,
             lost=self.lost.extend,
-            give_up=lambda smsc_id: self.given_up.append(asyncio.ensure_future(self.owner.release(smsc_id))),
+            give_up=self._give_up,
             served=self.served.__contains__,
             lease_s=lease_s,
             margin_s=lease_s / 2,
         )
-        self.given_up: list[asyncio.Future[None]] = []
 
     async def _gained(self, smsc_ids: list[int]) -> None:
         self.gained += smsc_ids
+
+    async def _give_up(self, smsc_id: int) -> None:
+        self.given_up.append(smsc_id)
+        await self.owner.release(smsc_id)
 
     async def start(self) -> "Party":
         await nodes.lease_number(self.db, self.holder, ["send"])

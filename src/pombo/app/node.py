@@ -291,7 +291,10 @@ class Node:
 
     def _follow(self) -> None:
         ours = self._owner.owned.keys() - self._giving_up
-        self._links.follow(smsc for smsc in self._smscs if smsc.id in ours)
+        own = [smsc for smsc in self._smscs if smsc.id in ours]
+        for smsc in own:
+            self._receipts_of(smsc)  # also of one that is stopped: what it sent has its time
+        self._links.follow(own)
 
     async def _gained(self, smsc_ids: list[int]) -> None:
         for smsc_id in smsc_ids:
@@ -301,10 +304,15 @@ class Node:
     def _lost(self, smsc_ids: list[int]) -> None:
         self._links.abandon(smsc_ids)
         self._follow()
+        for smsc_id in smsc_ids:
+            if not self._links.has(smsc_id):
+                self._receipts.pop(smsc_id, None)
 
-    def _give_up(self, smsc_id: int) -> None:
+    async def _give_up(self, smsc_id: int) -> None:
         self._giving_up.add(smsc_id)
         self._follow()
+        if not self._links.has(smsc_id):  # it is stopped: there is nothing to leave
+            await self._left(smsc_id)
 
     async def _left(self, smsc_id: int) -> None:
         if self._stopping or smsc_id in self._giving_up:
@@ -423,11 +431,14 @@ class Node:
             if len(final) < _EXPIRE_PAGE:
                 return
 
-    def _stages_of(self, smsc: Smsc) -> "Stages":
+    def _receipts_of(self, smsc: Smsc) -> match.Receipts:
         of_one = self._receipts.get(smsc.id)
         if of_one is None:
             of_one = self._receipts[smsc.id] = match.Receipts(smsc.id, smsc.name)
-        return Stages(smsc.id, of_one, self._replies)
+        return of_one
+
+    def _stages_of(self, smsc: Smsc) -> "Stages":
+        return Stages(smsc.id, self._receipts_of(smsc), self._replies)
 
 
 class Stages:

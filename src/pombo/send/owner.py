@@ -62,7 +62,7 @@ class Owner:
         *,
         gained: Callable[[list[int]], Awaitable[None]],
         lost: Callable[[list[int]], None],
-        give_up: Callable[[int], None],
+        give_up: Callable[[int], Awaitable[None]],
         served: Callable[[int], bool],
         lease_s: float = LEASE_S,
         margin_s: float = MARGIN_S,
@@ -204,7 +204,7 @@ class Owner:
             self._changed_at = now_s()
             await self._gained(gained)
         elif len(self.owned) > share and not free:
-            self._balance()
+            await self._balance()
 
     async def _take(self, smsc_id: int) -> list[int]:
         asked_at = now_s()
@@ -221,8 +221,8 @@ class Owner:
             log.warning("recovered_uncertain", smsc_id=smsc_id, messages=taken.uncertain)
         return [smsc_id]
 
-    def _balance(self) -> None:
+    async def _balance(self) -> None:
         """One at a time, and only while nothing else changes: a connection that moves is unbound for a moment."""
         if now_s() > self._changed_at + _BALANCE_LEASES * self._lease_s:
             self._changed_at = now_s()
-            self._give_up(max(self.owned))
+            await self._give_up(max(self.owned))
