@@ -55,6 +55,7 @@ async def _facts(db: Database, row: asyncpg.Record, *, with_text: bool, with_num
         "parts": row["parts"],
         "alphabet": "ucs2" if row["ucs2"] else "default",
         "price_milli": row["price_milli"],
+        "refunded_milli": row["refunded_milli"] or 0,
         "smsc": row["smsc"],
         "state": state.name.lower(),
         "status": LEGACY_STATUS[state],
@@ -141,6 +142,7 @@ def _shown(facts: dict[str, Any], zone: ZoneInfo) -> RenderableType:
     head = Text.assemble(
         (f"Message {facts['message_id']}", "bold"), f"  id {facts['id']}  of {facts['account_name']}\n",
         f"to {facts['number']}  over {facts['smsc']}  {facts['parts']} part(s)  {money.show_price(facts['price_milli'])}\n",
+        f"refunded {money.show_price(facts['refunded_milli'])}\n" if facts["refunded_milli"] else "",
         (facts["state"], _STATE_STYLE.get(facts["state"], "yellow")), f"  (status {facts['status']}) {facts['error']}",
     )  # fmt: skip
     if "text" in facts:

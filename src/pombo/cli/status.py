@@ -39,7 +39,6 @@ async def status(*, every: Every = EVERY) -> Answer:
                     "name": row["name"],
                     "active": row["active"],
                     "balance_milli": row["balance_milli"],
-                    "available_milli": row["available_milli"],
                 }
                 for row in await accounts.accounts(db)
             ],

@@ -55,7 +55,8 @@ async def one_message(db: Db, given: str, account_id: int | None) -> asyncpg.Rec
 _MESSAGE = """
     coalesce(m.id, k.message_id) as id, a.id as account_id, a.name as account_name, a.time_zone,
     coalesce(m.client_ref, k.client_ref) as client_ref, m.destination, m.number, m.body, m.sent_body, m.ucs2, m.parts,
-    m.price_milli, m.state, m.smsc_id, s.name as smsc, m.error, coalesce(m.accepted_at, k.accepted_at) as accepted_at,
+    m.price_milli, m.refunded_milli,
+    m.state, m.smsc_id, s.name as smsc, m.error, coalesce(m.accepted_at, k.accepted_at) as accepted_at,
     m.sent_at, m.final_at
 """
 
