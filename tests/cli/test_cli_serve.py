@@ -17,7 +17,7 @@ from typing import Any, cast
 import pytest
 
 from pombo.app import _until
-from pombo.app.node import _holder
+from pombo.app.identity import holder
 from pombo.app.web import Server
 from pombo.config import Config
 from pombo.errors import PomboError
@@ -77,7 +77,7 @@ def test_of_two_first_starts_at_once_both_have_the_same_identity(
         return slower
 
     monkeypatch.setattr(uuid, "uuid4", made)
-    assert _holder(Config(data=tmp_path)) == quicker
+    assert holder(Config(data=tmp_path), None) == quicker
 
 
 def test_an_http_server_that_ends_by_itself_is_an_error() -> None:

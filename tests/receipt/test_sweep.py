@@ -50,6 +50,6 @@ async def test_a_connection_whose_sweep_fails_holds_up_nobody(node):
         " values ($1, 'old', 5, '', now() - interval '73 hours')",
         first.id,
     )
-    await node._sweep()
+    await node._chores.sweep()
     assert await node.db.fetch("select message_id, state from attempt order by 1") == [(1, 1), (2, 2)]
     assert await node.db.fetch("select raw_id, smsc_id from parked_receipt") == [("x", first.id)]

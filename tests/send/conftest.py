@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from pombo.app.node import Stages, read_id
+from pombo.app.stages import Stages, read_id
 from pombo.inbound.replies import Replies
 from pombo.message import MessageClass
 from pombo.receipt.match import Receipts

@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import asyncpg
@@ -13,7 +12,9 @@ import structlog
 from pombo.accept.auth import Authenticator
 from pombo.accept.intake import Intake
 from pombo.accept.legacy import LegacyApi
-from pombo.account.secret import Secrets, made_once
+from pombo.account.secret import Secrets
+from pombo.app import identity, stages
+from pombo.app.chores import Chores, every
 from pombo.app.health import Health
 from pombo.app.metrics import Metrics, Sources
 from pombo.app.money import Money
@@ -23,19 +24,18 @@ from pombo.app.upkeep import Upkeep
 from pombo.app.wake import Wake
 from pombo.callback.deliver import Deliverer
 from pombo.config import Config
-from pombo.errors import PomboError, Unavailable
+from pombo.errors import Unavailable
 from pombo.inbound import replies
-from pombo.receipt import identity, match
+from pombo.receipt import match
 from pombo.route.operators import OperatorsFile
 from pombo.send.doors import Doors
 from pombo.send.links import Links
 from pombo.send.owner import LEASE_S, MARGIN_S, Owner
-from pombo.send.settlement import Delivery, Effects
-from pombo.store import accounts, endings, nodes, outbox, queue, receipts, smscs, wake
+from pombo.store import accounts, nodes, queue, smscs, wake
 from pombo.store.accounts import Source
 from pombo.store.callbacks import Job
-from pombo.store.database import LOST, Connection, Database
-from pombo.store.ids import EPOCH_MS, ID_BITS_BELOW_MS, Ids
+from pombo.store.database import LOST, Database
+from pombo.store.ids import Ids
 from pombo.store.smscs import Smsc
 
 log = structlog.get_logger()
@@ -49,7 +49,6 @@ _UNANSWERED_S = 5.0
 _EXPIRE_S = 5.0
 _ROUTING_S = 1.0
 _UPKEEP_S = 60.0
-_EXPIRE_PAGE = 1000
 _POOL, _POOL_API = 20, 6  # connections to the database
 
 
@@ -112,7 +111,7 @@ class Node:
                 unseal=secrets.unseal,
                 incoming=self._stages_of,
                 source_of=lambda account_id: self._sources.get(account_id),
-                read_id=read_id,
+                read_id=stages.read_id,
                 notify=self._notify,
                 live_sessions=self._live_sessions,
                 lease=self._owner.owned.get,
@@ -120,6 +119,9 @@ class Node:
                 elsewhere=lambda *asked: self._routing.elsewhere(*asked),
             ),
             self._left,
+        )
+        self._chores = Chores(
+            db, self._callback_holder, self._receipts, self._replies, lambda: self._smscs, self._notify
         )
         self._money = Money(db)
         self._routing = Routing(db, OperatorsFile(config.operators_file), self._queued)
@@ -172,7 +174,7 @@ class Node:
     ) -> "Node":
         """Connect, migrate, lease a node number. Raises PomboError.
 
-        worker: which of the API workers of a data directory this is: each has an identity of its own.
+        worker: see identity.holder.
         lease_s, margin_s: of connections, see send/owner.py; the same on every node of a platform.
         """
         cold = await Database.open(url, size=1)
@@ -180,9 +182,7 @@ class Node:
             secrets = await prepare(cold, config)
         finally:
             await cold.close()
-        holder = _holder(config)
-        if worker is not None:
-            holder = uuid.uuid5(holder, f"api worker {worker}")
+        holder = identity.holder(config, worker)
         roles = config.role_names
         db = await Database.open(url, size=_POOL_API if roles == {"api"} else _POOL, hot=True)
         number = await nodes.lease_number(db, holder, sorted(roles))
@@ -198,22 +198,24 @@ class Node:
         await self._reload()
         if self._sends:
             await self._owner.start()
-        self._renewing = asyncio.create_task(_every(_RENEW_S, self._renew), name="renew")
+        self._renewing = asyncio.create_task(every(_RENEW_S, self._renew), name="renew")
         self._tasks = [
             asyncio.create_task(self._listen(), name="listen"),
-            asyncio.create_task(_every(_RELOAD_S, self._reload), name="reload"),
-            asyncio.create_task(_every(_RELOAD_S, self._routing.refresh_operators), name="operators"),
+            asyncio.create_task(every(_RELOAD_S, self._reload), name="reload"),
+            asyncio.create_task(every(_RELOAD_S, self._routing.refresh_operators), name="operators"),
         ]
         self._waking = asyncio.create_task(self._wake.run(), name="wake")
         if not self._sends:
-            self._tasks.append(asyncio.create_task(_every(_ROUTING_S, self._routing.look), name="routing"))
+            self._tasks.append(asyncio.create_task(every(_ROUTING_S, self._routing.look), name="routing"))
             return
         self._tasks += [
-            asyncio.create_task(_every(_SWEEP_S, self._sweep), name="sweep"),
-            asyncio.create_task(_every(_UNANSWERED_S, self._settle_unanswered), name="settle unanswered"),
-            asyncio.create_task(_every(_EXPIRE_S, self._expire), name="expire"),
-            asyncio.create_task(_every(_ROUTING_S, self._routing.tick), name="routing"),
-            asyncio.create_task(_every(_UPKEEP_S, Upkeep(self.db).step), name="upkeep"),
+            asyncio.create_task(every(_SWEEP_S, self._chores.sweep), name="sweep"),
+            asyncio.create_task(
+                every(_UNANSWERED_S, self._chores.settle_unanswered), name="settle unanswered"
+            ),
+            asyncio.create_task(every(_EXPIRE_S, self._chores.expire), name="expire"),
+            asyncio.create_task(every(_ROUTING_S, self._routing.tick), name="routing"),
+            asyncio.create_task(every(_UPKEEP_S, Upkeep(self.db).step), name="upkeep"),
         ]
 
     async def stop(self) -> None:
@@ -383,110 +385,11 @@ class Node:
         if recovered:
             log.warning("recovered_uncertain", messages=recovered)
 
-    async def _sweep(self) -> None:
-        """Each step by itself: one that fails every time must not keep the others from their turn."""
-        for smsc_id, of_one in list(self._receipts.items()):
-            await self._step(f"receipts of connection {smsc_id}", of_one.sweep, endings.ended)
-        await self._step("replies", self._replies.sweep, outbox.of_replies)
-        dropped = await receipts.drop_old_parked(self.db)
-        if dropped:
-            log.warning(
-                "parked_receipts_dropped", receipts=dropped, hint="no message had their id within 72 hours"
-            )
-
-    async def _settle_unanswered(self) -> None:
-        for smsc_id, of_one in list(self._receipts.items()):
-            step = f"unanswered submits of connection {smsc_id}"
-            await self._step(step, of_one.settle_unanswered, endings.ended)
-
-    async def _step(
-        self,
-        step: str,
-        sweep: Callable[[Database, match.Caused], Awaitable[object]],
-        write: Callable[[Connection, uuid.UUID | None, list[int]], Awaitable[list[Job]]],
-    ) -> None:
-        """write: the callbacks of what the sweep caused, in its transaction. What a sweep that fails had committed
-        before is delivered when its lease ends."""
-        jobs: list[Job] = []
-
-        async def caused(tx: Connection, subjects: list[int]) -> None:
-            jobs.extend(await write(tx, self._callback_holder, subjects))
-
-        try:
-            await sweep(self.db, caused)
-        except Exception as error:
-            log.error("sweep_failed", step=step, error=type(error).__name__)
-        else:
-            self._notify(jobs)
-
-    async def _expire(self) -> None:
-        """Messages whose validity ends while their connection is down must not wait for it."""
-        shortest_s = min((smsc.validity_s for smsc in self._smscs), default=0)
-        before_id = (int((time.time() - shortest_s) * 1000) - EPOCH_MS) << ID_BITS_BELOW_MS
-        while before_id > 0:
-            async with self.db.transaction() as tx:
-                final = await queue.expire(tx, before_id, _EXPIRE_PAGE)
-                jobs = await endings.ended(tx, self._callback_holder, final)
-            self._notify(jobs)
-            if len(final) < _EXPIRE_PAGE:
-                return
-
     def _receipts_of(self, smsc: Smsc) -> match.Receipts:
         of_one = self._receipts.get(smsc.id)
         if of_one is None:
             of_one = self._receipts[smsc.id] = match.Receipts(smsc.id, smsc.name)
         return of_one
 
-    def _stages_of(self, smsc: Smsc) -> "Stages":
-        return Stages(smsc.id, self._receipts_of(smsc), self._replies)
-
-
-class Stages:
-    """Receipts and replies of one connection, as its link sees them (send.settlement.Incoming)."""
-
-    def __init__(self, smsc_id: int, of_one: match.Receipts, all_replies: replies.Replies) -> None:
-        self._smsc_id = smsc_id
-        self._receipts = of_one
-        self._replies = all_replies
-
-    async def new_ids(self, tx: Connection, keys: Sequence[str]) -> list[int]:
-        return await self._receipts.rematch(tx, keys)
-
-    async def receive(
-        self, tx: Connection, deliveries: Sequence[Delivery], in_flight: Callable[[int], bool]
-    ) -> Effects:
-        arrived, written = [], []
-        for delivery in deliveries:
-            receipt = match.of(delivery.body)
-            if receipt is not None:
-                arrived.append(receipt)
-            else:
-                written.append(replies.Arrived(*delivery))
-        final = await self._receipts.settle(tx, arrived, in_flight) if arrived else []
-        return Effects(final, await self._replies.store(tx, self._smsc_id, written) if written else [])
-
-
-def read_id(octets: bytes) -> tuple[str, str]:
-    raw_id = identity.from_octets(octets)
-    return raw_id, identity.key(raw_id)
-
-
-def _holder(config: Config) -> uuid.UUID:
-    """This data directory's identity: after a restart it takes back what it had leased."""
-    file = config.data / "node"
-    try:
-        return uuid.UUID(made_once(file, f"{uuid.uuid4()}\n".encode()).decode().strip())
-    except (OSError, ValueError) as error:
-        raise PomboError(f"{file} cannot be read or made: {error}") from None
-
-
-async def _every(pause_s: float, act: Callable[[], Awaitable[None]]) -> None:
-    """Again and again, whatever happens: a database that is away now is asked again later."""
-    while True:
-        await asyncio.sleep(pause_s)
-        try:
-            await act()
-        except Unavailable as error:
-            log.warning("upkeep_waits", step=act.__name__, error=str(error))
-        except Exception:  # a fault of ours in one step must not end it for good
-            log.exception("upkeep_failed", step=act.__name__)
+    def _stages_of(self, smsc: Smsc) -> stages.Stages:
+        return stages.Stages(smsc.id, self._receipts_of(smsc), self._replies)
