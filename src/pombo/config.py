@@ -41,6 +41,9 @@ class Config:
     api_workers: int = _setting(
         0, "Processes that accept messages on the same port, beside the main one.", 0, 32
     )
+    trusted_proxies: tuple[Network, ...] = _setting(
+        (), "Networks of proxies whose `X-Forwarded-For` is believed, separated by commas."
+    )
     body_limit_octets: int = _setting(16 * 1024 * 1024, "Largest HTTP request body, in octets.", 1024, 2**30)
     body_timeout_s: float = _setting(
         30.0, "Longest pause in a request's body before the connection is closed, in seconds.", 0.1, 3600

@@ -121,6 +121,7 @@ class Gateway:
             prices=lambda: Prices(self.prices),
             body_limit_octets=settings.get("body_limit_octets", 16 * 1024 * 1024),
             body_timeout_s=settings.get("body_timeout_s", 30.0),
+            trusted_proxies=settings.get("trusted_proxies", ()),
         )
         self.port = 0
 
@@ -140,6 +141,7 @@ class Gateway:
                     log_config=None,
                     access_log=False,
                     server_header=False,
+                    proxy_headers=False,
                     timeout_graceful_shutdown=1,
                 )
             )
@@ -193,6 +195,19 @@ class Gateway:
         )
         await self.change(account_id, **columns)
         return account_id
+
+    async def add_token(self, account_id: int, token: str, **columns: Any) -> int:
+        token_id = await self.db.fetchval(
+            "insert into token (account_id, hmac, prefix) values ($1, $2, $3) returning id",
+            account_id, self.secrets.token_hmac(token), token[:4],
+        )  # fmt: skip
+        await self.change_token(token_id, **columns)
+        return int(token_id)
+
+    async def change_token(self, token_id: int, **columns: Any) -> None:
+        for column, value in columns.items():
+            await self.db.execute(f"update token set {column} = $2 where id = $1", token_id, value)
+        self.authenticator.forget()
 
     async def change(self, account_id: int, **columns: Any) -> None:
         for column, value in columns.items():

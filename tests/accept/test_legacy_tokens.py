@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 from legacy_gateway import NUMBER, TOKEN, Gateway
 
-from pombo.accept import auth, legacy
+from pombo.accept import auth, guessing, legacy
+from pombo.accept.caller import Caller
+from pombo.account.token import Scope
 
 pytestmark = pytest.mark.anyio
+
+SOMEBODY = Caller(None)
 
 
 class Statements:
@@ -53,14 +57,15 @@ async def test_unknown_tokens_push_no_known_one_out(
 ) -> None:
     monkeypatch.setattr(auth, "_MOST_KNOWN", 2)
     monkeypatch.setattr(auth, "_MOST_UNKNOWN", 20)
+    monkeypatch.setattr(guessing, "_LONGEST_S", 0.0)
     authenticator = gateway.authenticator
-    assert await authenticator.account(TOKEN) is not None
-    await authenticator.accounts(map(str, range(100)))
+    assert await authenticator.account(TOKEN, SOMEBODY, Scope.SEND) is not None
+    await authenticator.accounts(map(str, range(100)), SOMEBODY, Scope.SEND)
     statements = Statements(gateway)
-    assert await authenticator.account(TOKEN) is not None
-    assert await authenticator.account("99") is None
+    assert await authenticator.account(TOKEN, SOMEBODY, Scope.SEND) is not None
+    assert await authenticator.account("99", SOMEBODY, Scope.SEND) is None
     assert statements.asked == 0
-    assert await authenticator.account("0") is None  # long pushed out
+    assert await authenticator.account("0", SOMEBODY, Scope.SEND) is None  # long pushed out
     assert statements.asked == 1
 
 
@@ -70,9 +75,9 @@ async def test_the_oldest_known_token_makes_room(gateway: Gateway, monkeypatch: 
         await gateway.add_account(name, name)
     statements = Statements(gateway)
     for token in (TOKEN, "b", "c", "c", "b"):
-        assert await gateway.authenticator.account(token) is not None
+        assert await gateway.authenticator.account(token, SOMEBODY, Scope.SEND) is not None
     assert statements.asked == 3
-    assert await gateway.authenticator.account(TOKEN) is not None
+    assert await gateway.authenticator.account(TOKEN, SOMEBODY, Scope.SEND) is not None
     assert statements.asked == 4
 
 

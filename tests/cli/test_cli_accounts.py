@@ -74,7 +74,7 @@ def test_account_list_shows_balances_and_prices(pombo: Pombo) -> None:
                 "account": 1, "name": "Café & Cia", "active": True, "balance_milli": 1_234_500,
                 "available_milli": 1_234_500, "billing": "prepaid", "limit_milli": 0, "low_balance_milli": 0,
                 "price_milli": 80, "refund_rejected": True, "refund_undelivered": False, "class": "transactional",
-                "demo": False,
+                "text_mode": "ascii", "addresses": [], "demo": False,
             }
         ]
     }  # fmt: skip
@@ -87,7 +87,7 @@ def test_account_list_shows_balances_and_prices(pombo: Pombo) -> None:
 def test_a_new_token_leaves_the_old_one_valid(pombo: Pombo, database_url: str) -> None:
     first = pombo("account", "add", "loja", "--balance", "1", "--json").json["token"]
 
-    second = pombo("account", "token", "1", "--json").json
+    second = pombo("token", "add", "1", "--json").json
 
     assert second["account"] == 1
     assert second["token"] != first
@@ -100,9 +100,9 @@ def test_an_imported_token_is_kept_without_the_end_of_its_line(
 ) -> None:
     pombo("account", "add", "loja", "--balance", "1")
 
-    ran = pombo("account", "token", "loja", "--import", "--json", stdin="se nha-ção ".encode() + ending)
+    ran = pombo("token", "add", "loja", "--import", "--json", stdin="se nha-ção ".encode() + ending)
 
-    assert ran.json == {"account": 1, "imported": True}
+    assert ran.json == {"account": 1, "token_id": 2, "imported": True}
     [(hmac, prefix)] = rows(database_url, "select hmac, prefix from token order by id desc limit 1")
     assert hmac == secret.load(tmp_path, "").token_hmac("se nha-ção ")
     assert prefix == "se"  # no more than a quarter of a short token
@@ -123,7 +123,7 @@ def test_an_imported_token_is_kept_without_the_end_of_its_line(
     ],
 )
 def test_what_is_no_token_is_not_imported(command: Pombo, stdin: bytes, complaint: str) -> None:
-    ran = command("account", "token", "loja", "--import", "--json", stdin=stdin)
+    ran = command("token", "add", "loja", "--import", "--json", stdin=stdin)
 
     assert ran.code == 1
     assert complaint in ran.json["error"]
@@ -132,15 +132,15 @@ def test_what_is_no_token_is_not_imported(command: Pombo, stdin: bytes, complain
 def test_the_longest_token_is_imported(pombo: Pombo) -> None:
     pombo("account", "add", "loja", "--balance", "1")
 
-    assert pombo("account", "token", "loja", "--import", stdin=b"x" * 512 + b"\r\n").code == 0
+    assert pombo("token", "add", "loja", "--import", stdin=b"x" * 512 + b"\r\n").code == 0
 
 
 def test_a_token_belongs_to_one_account_only(pombo: Pombo) -> None:
     pombo("account", "add", "loja", "--balance", "1")
     pombo("account", "add", "rival", "--balance", "1")
-    pombo("account", "token", "loja", "--import", stdin=b"the-same-token")
+    pombo("token", "add", "loja", "--import", stdin=b"the-same-token")
 
-    ran = pombo("account", "token", "rival", "--import", "--json", stdin=b"the-same-token")
+    ran = pombo("token", "add", "rival", "--import", "--json", stdin=b"the-same-token")
 
     assert (ran.code, ran.json) == (1, {"error": "This token is in use already."})
 
@@ -148,6 +148,6 @@ def test_a_token_belongs_to_one_account_only(pombo: Pombo) -> None:
 def test_an_imported_token_is_never_repeated(pombo: Pombo) -> None:
     pombo("account", "add", "loja", "--balance", "1")
 
-    ran = pombo("account", "token", "loja", "--import", stdin=b"secret-of-the-customer")
+    ran = pombo("token", "add", "loja", "--import", stdin=b"secret-of-the-customer")
 
     assert "secret-of-the-customer" not in ran.out + ran.err

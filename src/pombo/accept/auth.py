@@ -1,12 +1,18 @@
-"""Which account a token belongs to."""
+"""Which account a token belongs to, and whether it may be used so."""
 
+import asyncio
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from pombo.accept.caller import Caller
+from pombo.accept.guessing import Guessing
 from pombo.account.account import Account
 from pombo.account.secret import Secrets
-from pombo.store import accounts
+from pombo.account.token import Scope, Token
+from pombo.errors import Unavailable
+from pombo.store import accounts, tokens
 from pombo.store.database import Database, in_time
 
 _T = TypeVar("_T")
@@ -18,43 +24,101 @@ _QUERY_S = 5.0
 _TTL_S = 10.0  # the net under NOTIFY, which calls `forget` at once
 
 
+class _Round:
+    """What one statement asks for."""
+
+    def __init__(self) -> None:
+        self.hmacs: dict[bytes, None] = {}  # in order
+        self.answers: asyncio.Future[dict[bytes, Token]] = asyncio.get_running_loop().create_future()
+
+
 class Authenticator:
-    """Looks tokens up by their HMAC; remembers answers for a short while, also that a token is unknown."""
+    """Looks tokens up by their HMAC; remembers answers for a short while, also that a token is unknown.
+
+    One statement is under way; the next one asks for all that was looked for meanwhile. So whoever sends unknown
+    tokens, however many, keeps one connection to the database busy at the most.
+    """
 
     def __init__(self, db: Database, secrets: Secrets) -> None:
         self._db = db
         self._secrets = secrets
-        self._known: dict[bytes, tuple[float, Account]] = {}
+        self._known: dict[bytes, tuple[float, Token]] = {}
         self._unknown: dict[bytes, tuple[float, None]] = {}
         self._generation = 0
+        self._next: _Round | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._used: dict[int, float] = {}  # by token: when last, by the monotonic clock; not written yet
+        self.guessing = Guessing()
 
-    async def account(self, token: str) -> Account | None:
-        """None for an unknown or revoked token. Raises Unavailable when the database cannot be asked."""
-        return (await self.accounts([token]))[token]
+    async def account(self, token: str, caller: Caller, scope: Scope) -> Account | None:
+        """None for a token that is unknown, over, or not for this scope or address.
 
-    async def accounts(self, tokens: Iterable[str]) -> dict[str, Account | None]:
+        Raises Unavailable when the database cannot be asked.
+        """
+        return (await self.accounts([token], caller, scope))[token]
+
+    async def accounts(self, given: Iterable[str], caller: Caller, scope: Scope) -> dict[str, Account | None]:
         """As `account`, for all tokens of a request at once."""
-        found: dict[str, Account | None] = {}
+        found: dict[str, Token | None] = {}
         asked: dict[bytes, str] = {}
         now = time.monotonic()
-        for token in tokens:
+        for token in given:
             found[token] = None
             if token and len(token) <= _MOST_CHARACTERS:
                 hmac = self._secrets.token_hmac(token)
-                until, account = self._known.get(hmac) or self._unknown.get(hmac) or (now, None)
+                until, known = self._known.get(hmac) or self._unknown.get(hmac) or (now, None)
                 if until > now:
-                    found[token] = account
+                    found[token] = known
                 else:
                     asked[hmac] = token
         if asked:
-            answers = await self._ask(list(asked), now + _TTL_S)
-            found.update((asked[hmac], account) for hmac, account in answers.items())
-        return found
+            answers = await self._ask(asked.keys())
+            found.update((token, answers.get(hmac)) for hmac, token in asked.items())
+        return await self._allowed(found, caller, scope, now)
 
-    async def _ask(self, hmacs: list[bytes], until: float) -> dict[bytes, Account]:
+    async def _allowed(
+        self, found: dict[str, Token | None], caller: Caller, scope: Scope, now: float
+    ) -> dict[str, Account | None]:
+        """A request without a single good token waits when too many before it were like that."""
+        allowed: dict[str, Account | None] = {}
+        refused = []
+        today = time.time()
+        for token, known in found.items():
+            if known is not None and known.allows(scope, caller.address, today):
+                allowed[token] = known.account
+                self._used[known.id] = now
+            else:
+                allowed[token] = None
+                if token and len(token) <= _MOST_CHARACTERS:
+                    refused.append(token)
+        if refused:
+            await self.guessing.failed(caller, refused, wait=len(refused) == len(found))
+        return allowed
+
+    async def _ask(self, hmacs: Iterable[bytes]) -> dict[bytes, Token]:
+        if self._next is None:
+            self._next = _Round()
+        this = self._next
+        this.hmacs.update(dict.fromkeys(hmacs))
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._rounds(), name="look tokens up")
+        await asyncio.wait({this.answers})
+        return this.answers.result()
+
+    async def _rounds(self) -> None:
+        while self._next is not None:
+            this, self._next = self._next, None
+            try:
+                this.answers.set_result(await self._answers(list(this.hmacs)))
+            except Exception as error:
+                this.answers.set_exception(error)
+        self._asking = None
+
+    async def _answers(self, hmacs: list[bytes]) -> dict[bytes, Token]:
         generation = self._generation
+        until = time.monotonic() + _TTL_S
         rows = await in_time(accounts.accounts_of_tokens(self._db, hmacs), _QUERY_S)
-        answers = {bytes(row["hmac"]): Account.of(row) for row in rows}
+        answers = {bytes(row["hmac"]): Token.of(row) for row in rows}
         if generation == self._generation:  # else a change was announced while we asked
             for hmac in hmacs:
                 self._known.pop(hmac, None)
@@ -70,6 +134,18 @@ class Authenticator:
         self._generation += 1
         self._known.clear()
         self._unknown.clear()
+
+    async def write_uses(self) -> None:
+        """When tokens were used last, of all that were used since this was called before. Raises Unavailable."""
+        used, self._used = self._used, {}
+        began_at = datetime.now(UTC) - timedelta(seconds=time.monotonic())
+        times = [began_at + timedelta(seconds=at) for at in used.values()]
+        try:
+            if used:
+                await in_time(tokens.used(self._db, list(used), times), _QUERY_S)
+        except Unavailable:
+            self._used = {**used, **self._used}
+            raise
 
 
 def _remember(cache: dict[bytes, _T], hmac: bytes, answer: _T, most: int) -> None:

@@ -63,19 +63,30 @@ def _of_value(value: Any, query: Parameters) -> Batch:
 
 def _of_object(members: Parameters, query: Parameters) -> list[tuple[str, Parameters | str]]:
     token = as_text(members.get("token")) or as_text(query.get("token"))
+    mode = members.get("codificacao")
+    if mode is None:
+        mode = query.get("codificacao")
     inner = members.get("mensagens")
     if isinstance(inner, str) and inner.strip():  # JSON in a field of a form
         inner = read.of_json(as_text(inner).encode())
         if isinstance(inner, list) and any(
             isinstance(member, dict) and "mensagens" in lower_names(member) for member in inner
         ):
-            return _of_value(inner, {"token": token}).messages
+            return _of_value(inner, {"token": token, "codificacao": mode}).messages
     if isinstance(inner, dict) and inner:
         inner = [inner]
     if isinstance(inner, list) and inner:
         if len(inner) > _MOST_ITEMS:
             raise TooMany
-        return [(token, lower_names(m) if isinstance(m, dict) else NO_OBJECT) for m in inner]
+        return [(token, _message(m, mode) if isinstance(m, dict) else NO_OBJECT) for m in inner]
     if inner is None and {"destino", "msg"} & members.keys():
-        return [(token, members)]
+        return [(token, _message(members, mode))]
     return [(token, NO_MESSAGES)]
+
+
+def _message(given: Parameters, mode: Any) -> Parameters:
+    """mode: the `codificacao` of its object, for a message that has none of its own."""
+    message = lower_names(given)
+    if mode is not None and message.get("codificacao") is None:
+        message["codificacao"] = mode
+    return message

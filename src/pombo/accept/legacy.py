@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,12 +18,15 @@ from pombo.accept import parameters as read
 from pombo.accept import reply
 from pombo.accept.auth import Authenticator
 from pombo.accept.batch import read_batch
+from pombo.accept.caller import Caller, caller_of
 from pombo.accept.intake import Intake, Submission
 from pombo.accept.parameters import Malformed, Parameters, as_ref, as_text
 from pombo.accept.submission import judge, no_message
 from pombo.account.account import Account
 from pombo.account.prices import Prices
 from pombo.account.secret import Secrets
+from pombo.account.token import Scope as TokenScope
+from pombo.config import Network
 from pombo.errors import Refusal, Unavailable
 from pombo.figures import Histogram
 from pombo.route.routes import Routes
@@ -89,6 +92,7 @@ class LegacyApi:
         prices: Callable[[], Prices],
         body_limit_octets: int,
         body_timeout_s: float,
+        trusted_proxies: Sequence[Network] = (),
     ) -> None:
         """routes, prices: give the tables of this moment."""
         self._db = db
@@ -99,6 +103,7 @@ class LegacyApi:
         self._prices = prices
         self._body_limit_octets = body_limit_octets
         self._body_timeout_s = body_timeout_s
+        self._trusted_proxies = trusted_proxies
         self._bodies_octets = 0
         self.figures = ApiFigures()
 
@@ -161,7 +166,7 @@ class LegacyApi:
     async def _envio(self, scope: Scope, body: bytes) -> tuple[int, bytes]:
         """unitario.php"""
         given = _merged(scope, body)
-        account = await self._authenticator.account(as_text(given.get("token")))
+        account = await self._account(given, scope, body, TokenScope.SEND)
         item = self._judge(account, given)
         status = await self._store([item])
         return status, self._submissions("envio", [item])
@@ -172,7 +177,8 @@ class LegacyApi:
         if batch.too_large:
             items = [_of_too_many(message) for _, message in batch.messages]
             return 200, self._submissions("detalhes", items)
-        senders = await self._authenticator.accounts(batch.tokens)
+        caller = self._caller(scope, body)
+        senders = await self._authenticator.accounts(batch.tokens, caller, TokenScope.SEND)
         items = []
         for token, message in batch.messages:
             if len(items) % _JUDGED_AT_ONCE == _JUDGED_AT_ONCE - 1:
@@ -180,6 +186,15 @@ class LegacyApi:
             items.append(self._judge(senders[token], message))
         status = await self._store(items)
         return status, self._submissions("detalhes", items)
+
+    async def _account(
+        self, given: Parameters, scope: Scope, body: bytes, token_scope: TokenScope
+    ) -> Account | None:
+        token = as_text(given.get("token"))
+        return await self._authenticator.account(token, self._caller(scope, body), token_scope)
+
+    def _caller(self, scope: Scope, body: bytes) -> Caller:
+        return caller_of(scope, len(scope["query_string"]) + len(body), self._trusted_proxies)
 
     def _judge(self, account: Account | None, message: Parameters | str) -> Submission:
         if isinstance(message, str):
@@ -189,6 +204,7 @@ class LegacyApi:
             as_text(message.get("destino")),
             as_text(message.get("msg")),
             as_ref(message.get("id")),
+            as_ref(message.get("codificacao")),
             routes=self._routes(),
             prices=self._prices(),
             secrets=self._secrets,
@@ -208,7 +224,7 @@ class LegacyApi:
 
     async def _dlr(self, scope: Scope, body: bytes) -> bytes:
         given = _merged(scope, body)
-        account = await self._authenticator.account(as_text(given.get("token")))
+        account = await self._account(given, scope, body, TokenScope.READ)
         if account is None:
             return self._refused("dlr", Refusal.TOKEN)
         asking = messages.message_by_ref(self._db, account.id, as_text(given.get("id")))
@@ -216,14 +232,14 @@ class LegacyApi:
 
     async def _saldo(self, scope: Scope, body: bytes) -> bytes:
         given = _merged(scope, body)
-        account = await self._authenticator.account(as_text(given.get("token")))
+        account = await self._account(given, scope, body, TokenScope.READ)
         if account is None:
             return self._refused("saldo", Refusal.TOKEN)
         return reply.balance(account, await in_time(accounts.balance(self._db, account.id), _QUERY_S))
 
     async def _mo(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> int:
         given = _merged(scope, body)
-        account = await self._authenticator.account(as_text(given.get("token")))
+        account = await self._account(given, scope, body, TokenScope.READ)
         if account is None:
             return await _answer(send, 200, self._refused("mo", Refusal.TOKEN))
         since, until = _moment(given, "de", account), _moment(given, "ate", account)

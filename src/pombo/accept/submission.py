@@ -9,9 +9,10 @@ from pombo.account.prices import Prices
 from pombo.account.secret import Secrets
 from pombo.errors import Refusal
 from pombo.route.routes import Routes
-from pombo.text.outgoing import prepare
+from pombo.text.outgoing import MODES, prepare
 
 _CLIENT_REF = re.compile(r"[\x21-\x7e]{1,64}")
+_NO_MODE = "codificacao deve ser ascii, auto ou unicode"
 _MOST_CHARACTERS_A_PART = 640  # 160 septets, times the most characters that may melt into one when accents go
 
 
@@ -20,6 +21,7 @@ def judge(
     destination: str,
     text: str,
     client_ref: str | None,
+    text_mode: str | None = "",
     *,
     routes: Routes,
     prices: Prices,
@@ -27,7 +29,7 @@ def judge(
 ) -> Submission:
     """A submission with its number, text, route and price; or with the refusal of the first rule it breaks.
 
-    client_ref: "" where the customer gave none, None where what was given cannot be one. A refused submission
+    client_ref, text_mode: "" where the customer gave none, None where what was given cannot be one. A refused submission
     that may be a retry of an accepted one carries what the intake needs to find out.
     """
     submission = Submission(account, destination, client_ref or "")
@@ -51,7 +53,11 @@ def judge(
         return submission
     submission.number = normalised
     submission.body = text
-    submission.outgoing = prepare(text, account.text_mode)
+    mode = account.text_mode if text_mode == "" else (text_mode or "").strip().lower()
+    if mode not in MODES:
+        submission.refusal, submission.detail = Refusal.MALFORMED, _NO_MODE
+        return submission
+    submission.outgoing = prepare(text, mode)
     submission.route = routes.choose(normalised, account.id, account.message_class)
     if submission.outgoing.parts > account.max_parts:
         submission.refusal = Refusal.TOO_LONG

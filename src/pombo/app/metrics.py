@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
 import pombo
+from pombo.accept.guessing import GuessingFigures
 from pombo.accept.intake import IntakeFigures
 from pombo.accept.legacy import ApiFigures
 from pombo.app.backlog import Backlog
@@ -33,6 +34,7 @@ class Sources:
 
     node: Callable[[], int]
     api: ApiFigures
+    guessing: GuessingFigures
     intake: IntakeFigures
     links: Callable[[], list[LinkFigures]]
     receipts: Callable[[], dict[str, ReceiptFigures]]
@@ -104,6 +106,14 @@ class Metrics(Collector):
             "From a request's head to the last octet of its answer.",
             ["path"],
             (((path,), histogram) for path, histogram in self._sources.api.request_s.items()),
+        )
+        yield CounterMetricFamily(
+            "pombo_tokens_refused", "Tokens refused, whatever for.", self._sources.guessing.refused
+        )
+        yield CounterMetricFamily(
+            "pombo_tokens_delayed",
+            "Requests whose refusal of their token was held back, because too many came before.",
+            self._sources.guessing.delayed,
         )
         yield gauge(
             "pombo_intake_waiting_messages",

@@ -49,6 +49,7 @@ _UNANSWERED_S = 5.0
 _EXPIRE_S = 5.0
 _ROUTING_S = 1.0
 _UPKEEP_S = 60.0
+_USES_S = 60.0
 _POOL, _POOL_API = 20, 6  # connections to the database
 
 
@@ -143,6 +144,7 @@ class Node:
             prices=lambda: self._money.prices,
             body_limit_octets=config.body_limit_octets,
             body_timeout_s=config.body_timeout_s,
+            trusted_proxies=config.trusted_proxies,
         )
         self.health = Health(db)
         self.metrics = Metrics(
@@ -150,6 +152,7 @@ class Node:
             Sources(
                 node=lambda: self._number,
                 api=self.legacy.figures,
+                guessing=self._authenticator.guessing.figures,
                 intake=self._intake.figures,
                 links=self._links.figures,
                 receipts=lambda: self._named({i: of_one.figures for i, of_one in self._receipts.items()}),
@@ -203,6 +206,7 @@ class Node:
             asyncio.create_task(self._listen(), name="listen"),
             asyncio.create_task(every(_RELOAD_S, self._reload), name="reload"),
             asyncio.create_task(every(_RELOAD_S, self._routing.refresh_operators), name="operators"),
+            asyncio.create_task(every(_USES_S, self._authenticator.write_uses), name="uses of tokens"),
         ]
         self._waking = asyncio.create_task(self._wake.run(), name="wake")
         if not self._sends:
@@ -224,6 +228,8 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._intake.stop()
+        with contextlib.suppress(Unavailable):
+            await self._authenticator.write_uses()
         self._stopping = True
         await self._owner.retire()
         with contextlib.suppress(Unavailable):

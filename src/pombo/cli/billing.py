@@ -11,9 +11,11 @@ from cyclopts.validators import Number
 from rich.console import Group
 from rich.text import Text
 
+from pombo.account.token import parse_networks
 from pombo.cli import money
 from pombo.cli.answer import Answer, iso, table
 from pombo.cli.options import EVERY, Every
+from pombo.cli.token import From
 from pombo.errors import PomboError
 from pombo.message import MessageClass
 from pombo.store import accounts, ledger
@@ -56,9 +58,16 @@ class Terms:
     refund_undelivered: Annotated[
         bool | None, Parameter(help="Whether messages that were submitted but not delivered are refunded.")
     ] = None
+    text_mode: Annotated[
+        Literal["ascii", "auto", "unicode"] | None,
+        Parameter(
+            help="ascii takes accents off, auto keeps them (as UCS-2 where need be), unicode is always UCS-2."
+        ),
+    ] = None
+    from_: From | None = None
 
     def columns(self) -> dict[str, Any]:
-        """What is to be changed. Raises PomboError for what is no amount."""
+        """What is to be changed. Raises PomboError for what is no amount and no network."""
         given = {
             "class": None if self.class_ is None else int(MessageClass[self.class_.upper()]),
             "price_milli": None if self.price is None else money.parse_price(self.price),
@@ -67,6 +76,8 @@ class Terms:
             "low_balance_milli": None if self.low_balance is None else money.parse(self.low_balance),
             "refund_rejected": self.refund_rejected,
             "refund_undelivered": self.refund_undelivered,
+            "text_mode": self.text_mode,
+            "networks": None if self.from_ is None else parse_networks(self.from_),
         }
         return {column: value for column, value in given.items() if value is not None}
 
@@ -232,6 +243,8 @@ def facts_of(row: asyncpg.Record) -> dict[str, Any]:
         "refund_rejected": row["refund_rejected"],
         "refund_undelivered": row["refund_undelivered"],
         "class": MessageClass(row["class"]).name.lower(),
+        "text_mode": row["text_mode"],
+        "addresses": [str(network) for network in row["account_networks"]],
         "demo": row["demo"],
     }
 
@@ -253,6 +266,8 @@ def _shown(row: asyncpg.Record) -> Any:
             ("per part", money.show_price(row["price_milli"])),
             ("refunds", ", ".join(["never submitted", *refunds])),
             ("class", MessageClass(row["class"]).name.lower()),
+            ("texts go as", row["text_mode"]),
+            ("tokens from", ", ".join(map(str, row["account_networks"])) or "any address"),
         ),
         empty="",
     )  # fmt: skip

@@ -34,7 +34,11 @@ COMMANDS = {
     "account recharge": ("billing:recharge", "Add to an account's balance."),
     "account adjust": ("billing:adjust", "Correct an account's balance, up or down."),
     "account statement": ("billing:statement", "What came and went on an account."),
-    "account token": ("account:token", "Give an account one more API token."),
+    "token add": ("token:add", "Give an account one more API token."),
+    "token list": ("token:show", "API tokens: what each may do, and when it was used last."),
+    "token set": ("token:change", "Change what a token may do."),
+    "token rotate": ("token:rotate", "Make a new token like an old one, which ends after a while."),
+    "token revoke": ("token:revoke", "End a token at once and for good."),
     "price list": ("price:show", "All prices, in the order in which they count."),
     "price set": ("price:change", "Set the price of messages that fit its conditions."),
     "price remove": ("price:remove", "Take a price away."),
@@ -72,7 +76,8 @@ COMMANDS = {
 }
 
 _GROUPS = {
-    "account": "Customers' accounts and their API tokens.",
+    "account": "Customers' accounts.",
+    "token": "API tokens of accounts.",
     "price": "What a part of a message costs, by account, number and class.",
     "smsc": "Connections to operators.",
     "route": "Which connection carries which numbers.",

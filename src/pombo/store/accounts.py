@@ -12,7 +12,8 @@ from pombo.store.ledger import end_low_balance
 
 _ACCOUNT = (
     "a.id, a.name, a.active, a.balance_milli, a.price_milli, a.max_parts, a.text_mode, a.time_zone, a.class, a.demo,"
-    " a.available_milli, a.billing, a.limit_milli, a.low_balance_milli, a.refund_rejected, a.refund_undelivered"
+    " a.available_milli, a.billing, a.limit_milli, a.low_balance_milli, a.refund_rejected, a.refund_undelivered,"
+    " a.networks as account_networks"
 )
 
 
@@ -33,10 +34,11 @@ async def sources(db: Db) -> dict[int, Source]:
 
 
 async def accounts_of_tokens(db: Db, token_hmacs: Sequence[bytes]) -> list[asyncpg.Record]:
-    """The accounts that live tokens belong to, each with the `hmac` of its token."""
+    """The accounts that live tokens belong to, each with its token (account/token.py)."""
     return await db.fetch(
-        f"select t.hmac, {_ACCOUNT} from token t join account a on a.id = t.account_id"
-        " where t.hmac = any($1::bytea[]) and t.revoked_at is null",
+        f"select t.hmac, t.id as token_id, t.class as token_class, t.scopes, t.networks, t.expires_at,"
+        f" {_ACCOUNT} from token t join account a on a.id = t.account_id"
+        " where t.hmac = any($1::bytea[]) and t.revoked_at is null and (t.expires_at is null or t.expires_at > now())",
         token_hmacs,
     )
 
@@ -105,6 +107,8 @@ _TERMS = (
     "low_balance_milli",
     "refund_rejected",
     "refund_undelivered",
+    "text_mode",
+    "networks",
 )
 
 
@@ -123,14 +127,6 @@ async def change_account(db: Database, account_id: int, terms: Mapping[str, obje
         raise PomboError(
             "The account owes more than it may then: recharge it before, or leave it more."
         ) from None
-
-
-async def add_token(db: Db, account_id: int, token_hmac: bytes, token_prefix: str) -> None:
-    """Raises PomboError when some account has this token already."""
-    try:
-        await _insert_token(db, account_id, token_hmac, token_prefix)
-    except asyncpg.UniqueViolationError:
-        raise PomboError("This token is in use already.") from None
 
 
 async def _insert_token(db: Db, account_id: int, token_hmac: bytes, token_prefix: str) -> None:

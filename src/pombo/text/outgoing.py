@@ -119,3 +119,4 @@ def _as_it_is(text: str) -> str:
 
 
 _CANDIDATES = {"ascii": transliterate.to_plain, "auto": _as_it_is, "unicode": _nothing}
+MODES = frozenset(_CANDIDATES)
