@@ -248,11 +248,19 @@ async def retry(db: Db, retries: Sequence[Retry]) -> None:
     )
 
 
+# A message is locked before its queue row, as receipts do it: the other way round they could dead-lock.
+_MESSAGES_FIRST = """
+locked as materialized (select id from message where id = any($1::bigint[]) order by id for no key update)
+"""
+
+
 async def hold(db: Db, held: Sequence[tuple[int, int]]) -> None:
     """(message_id, claim): their fate is not known, and the connection's policy is to wait for a receipt or a person."""
     await db.execute(
-        "with held as (update queue q set state = 2, session_id = null from unnest($1::bigint[], $2::int[]) t(id, claim)"
-        "  where q.message_id = t.id and q.state = 1 and q.claims = t.claim returning q.message_id)"
+        f"with {_MESSAGES_FIRST}, held as ("
+        "  update queue q set state = 2, session_id = null from unnest($1::bigint[], $2::int[]) t(id, claim)"
+        "  where q.message_id = t.id and q.message_id = any(array(select id from locked))"
+        "  and q.state = 1 and q.claims = t.claim returning q.message_id)"
         " update message set state = 2 where id = any(array(select message_id from held)) and state in (0, 1)",
         [message_id for message_id, _ in held], [claim for _, claim in held],
     )  # fmt: skip
@@ -261,7 +269,8 @@ async def hold(db: Db, held: Sequence[tuple[int, int]]) -> None:
 async def release_refused(db: Db, message_ids: Sequence[int]) -> None:
     """A held message turns out to have been refused: it waits again, unless another attempt of it is not known yet."""
     await db.execute(
-        "with released as (update queue q set state = 0, due_at = now() where message_id = any($1::bigint[]) and state = 2"
+        f"with {_MESSAGES_FIRST}, released as (update queue q set state = 0, due_at = now()"
+        "  where message_id = any(array(select id from locked)) and state = 2"
         "  and not exists (select from attempt a where a.message_id = q.message_id and a.state = 0) returning message_id)"
         " update message set state = case when sent_at is null then 0 else 1 end"
         " where id = any(array(select message_id from released)) and state = 2",
@@ -291,7 +300,7 @@ async def finish(db: Db, endings: Sequence[Ending]) -> list[int]:
     return [row["id"] for row in rows]
 
 
-# The message is locked before its queue row, as receipts do it: the other way round they could dead-lock.
+# As in `_MESSAGES_FIRST`, but what is locked is just ending in another way.
 _EXPIRE = """
 with overdue as materialized (
     select m.id from queue q join message m on m.id = q.message_id
@@ -363,6 +372,11 @@ async def end_sessions_in(tx: asyncpg.Connection, session_ids: Sequence[int]) ->
     )
     # A claim under way commits first, so that its rows are seen below; one that comes later finds the session ended.
     await tx.execute("select from session where id = any($1::bigint[]) order by id for update", session_ids)
+    await tx.execute(
+        "select from message where id = any(array("
+        " select message_id from queue where state = 1 and session_id = any($1::bigint[]))) order by id for no key update",
+        session_ids,
+    )
     rows = await tx.fetch(
         "select q.message_id, s.uncertain_policy = 'hold' as hold from queue q join smsc s on s.id = q.smsc_id"
         " where q.state = 1 and q.session_id = any($1::bigint[]) for update of q",
