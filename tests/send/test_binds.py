@@ -3,10 +3,12 @@
 import asyncio
 import itertools
 
+import asyncpg
 import pytest
 
 from pombo.send import link as links
 from pombo.smpp.status import Status
+from pombo.store import queue
 
 pytestmark = pytest.mark.anyio
 
@@ -191,3 +193,27 @@ async def test_stopping_leaves_every_bind_in_order(office):
         assert await place.attempts(message_id) == [(1, 1, 1)]
     assert await place.db.fetchval("select count(*) from session where ended_at is null") == 0
     assert sum(type(event).__name__ == "Unbound" for event in place.operator.others) == 4
+
+
+async def test_binds_that_wait_for_their_connection_s_lock_leave_the_pool_to_others(office, database_url):
+    """Else a look that takes long in one connection would keep the platform from accepting messages."""
+    place = await office(binds=12, window_size=1)
+    peers = await place.operator.stand(12)
+    messages = [await place.accept(5511900000000 + n) for n in range(12)]
+    submits = [await place.operator.submit_and_peer() for _ in messages]
+    assert {peer for _, _, peer in submits} == set(peers)
+    look = await asyncpg.connect(database_url)
+    await look.execute(queue.lock_of(place.smsc.id))
+    for n, (_, sequence, peer) in enumerate(submits):
+        peer.answer(sequence, b"%d" % n)
+
+    async def all_commit() -> bool:
+        sessions = place.link._flow.sessions
+        return sum(not s._settlement.size for s in sessions if s._settlement.uncommitted) == 12
+
+    await place.until(all_commit)
+    async with asyncio.timeout(5):
+        assert await place.db.fetchval("select 1") == 1
+    await look.close()
+    for message_id in messages:
+        await place.leaves_the_queue(message_id)

@@ -241,7 +241,8 @@ class Bind:
         while True:
             try:
                 await self._settle()
-                uncertain = await queue.end_sessions(self._doors.db, [self._session_id])
+                async with self._flow.settling:
+                    uncertain = await queue.end_sessions(self._doors.db, [self._session_id])
                 break
             except (Unavailable, asyncpg.PostgresError) as error:
                 if self._stopping.is_set() and self._loop.time() > given_up_at:

@@ -71,6 +71,9 @@ class Flow:
         self.work = asyncio.Event()
         self.work.set()  # of what waited before nothing is known
         self.turn = asyncio.Lock()
+        # Whoever wants the connection's lock in the database: one of its binds waits there, the others here, where they keep
+        # nobody from the pool.
+        self.settling = asyncio.Lock()
         self.turns = Turns(smsc.id)
         self.claimed_at = float("-inf")  # monotonic
         self.sessions: list[Submitting] = []  # whose books are open

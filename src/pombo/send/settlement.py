@@ -196,7 +196,7 @@ class Settlement:
         self._gathered = batch.join(self._gathered)
 
     async def _write(self, batch: _Batch, in_flight: Callable[[int], bool]) -> None:
-        async with self._db.transaction(queue.lock_of(self._flow.smsc.id)) as tx:
+        async with self._flow.settling, self._db.transaction(queue.lock_of(self._flow.smsc.id)) as tx:
             final = await self._write_results(tx, batch)
             replies: list[int] = []
             if batch.deliveries:
@@ -220,9 +220,9 @@ class Settlement:
         parts += [
             (a.message_id, a.bits) for a in batch.late if a.state == AttemptState.TAKEN and not a.part_of_many
         ]
+        await self._write_carried(tx, attempts)  # of messages: they are locked before their queue rows
         if parts:
             await queue.note_parts_taken(tx, parts)
-        await self._write_carried(tx, attempts)
         if batch.late:
             await queue.drop_taken(tx, [a.message_id for a in batch.late])
             await queue.release_refused(
