@@ -330,7 +330,11 @@ async def test_locks_of_a_node_that_froze_in_a_transaction_are_freed_by_the_serv
             return False
 
     await place.until(taken)
-    assert frozen.is_closed()
+
+    async def closed() -> bool:
+        return frozen.is_closed()
+
+    await place.until(closed)
 
 
 async def test_a_link_that_may_not_write_claims_nothing_until_it_may(office):
