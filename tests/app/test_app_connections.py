@@ -48,5 +48,5 @@ async def test_what_it_never_answered_is_given_up_in_time(node):
         "insert into message (id, account_id, client_ref, destination, number, body, ucs2, parts, price_milli, smsc_id,"
         " accepted_at, state) values (7, 1, '7', '', 5511999999999, 'oi', false, 1, 0, 1, now(), 1)"
     )
-    await node._sweep()
+    await node._chores.sweep()
     assert await node.db.fetchval("select state from message") == State.UNDELIVERED
