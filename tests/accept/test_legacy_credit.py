@@ -188,7 +188,7 @@ async def test_a_refund_does_not_make_a_low_balance_news_again(gateway: Gateway)
     async with gateway.db.transaction() as tx:
         await tx.execute("update message set state = 5, final_at = now()")
         await endings.ended(tx, None, [row["id"] for row in await tx.fetch("select id from message")])
-    await gateway.send_many([message()], "the token of beta")
+    assert (await gateway.send_many([message()], "the token of beta")).told == ["OK"]
     assert await gateway.db.fetchval("select count(*) from notice") == 1
     assert await ledger.faults(gateway.db) == []
 

@@ -11,6 +11,7 @@ from pombo.receipt.match import Receipts
 from pombo.smpp.status import Status
 from pombo.store import endings, ledger, queue, receipts, waiting
 from pombo.store.database import Database
+from pombo.store.intake import lock_balances
 from pombo.store.waiting import Which
 
 pytestmark = pytest.mark.anyio
@@ -291,6 +292,34 @@ async def test_a_refund_that_waits_for_the_account_adds_to_what_was_committed_me
             await asyncio.sleep(0.005)
     await expiring
     assert await books.spent() == 500
+
+
+async def test_refunds_lock_accounts_in_the_order_in_which_charges_do(office, books):
+    """A charge has locked the first account and wants the second one, while a refund of both is under way."""
+    place = await office(start=False)
+    other = await place.db.fetchval("insert into account (name, balance_milli) values ('b', 0) returning id")
+    await books.open()
+    for _ in range(2):
+        await place.accept(valid_s=-1)
+    await ledger.book(place.db, other, "recharge", PRICE)
+    await place.db.execute(
+        "with moved as (update message set account_id = $1 where id = (select max(id) from message))"
+        " update account set balance_milli = balance_milli + case id when $1 then -80 else 80 end",
+        other,
+    )
+    await place.db.execute(
+        "insert into ledger (account_id, kind, amount_milli) select id, 'adjustment', case id when $1 then -80 else 80 end"
+        " from account",
+        other,
+    )
+    async with place.db.transaction() as charge:
+        await lock_balances(charge, [place.account_id])
+        expiring = asyncio.create_task(expire(place.db))
+        while not await place.db.fetchval("select count(*) from pg_locks where not granted"):
+            await asyncio.sleep(0.005)
+        await lock_balances(charge, [other])
+    await expiring
+    assert await books.refunds() == [(PRICE, 1), (PRICE, 1)]
 
 
 async def test_receipts_that_waited_for_their_id_refund_in_the_sweep(office, books):

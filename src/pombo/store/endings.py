@@ -43,7 +43,7 @@ select id, account_id, amount from (
                coalesce(bool_or(state = {AttemptState.FAILED:d}), false) as failed
         from attempt where message_id = m.id
     ) t
-    where m.id = any($1::bigint[]) and m.price_milli > 0 and m.refunded_milli is null
+    where m.id = any($1::bigint[]) and m.price_milli > 0
       and m.state in ({State.UNDELIVERED:d}, {State.EXPIRED:d}, {State.REJECTED:d}, {State.CANCELLED:d})
 ) owed where amount > 0
 """
