@@ -2,11 +2,14 @@
 
 from datetime import UTC, datetime
 
+from pombo.account.secret import Secrets
 from pombo.message import MessageClass
 from pombo.send.turn import Turns
 from pombo.store.database import Db
 from pombo.store.intake import NewMessages
 from pombo.store.queue import Claimed
+
+SECRETS = Secrets(b"a secret for the tests")
 
 
 def one_message(

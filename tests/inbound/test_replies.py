@@ -8,10 +8,11 @@ import pytest
 
 from pombo.inbound.replies import Arrived, Replies
 from pombo.smpp.pdu import DataSm, DeliverSm
-from pombo.store import smscs
+from pombo.store import blocks, smscs
 from pombo.store.ids import Ids
 from pombo.store.queue import lock_of
 from pombo.text import ucs2
+from rows import SECRETS
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +22,7 @@ NUMBER = 5511999999999
 class Desk:
     def __init__(self, db, smsc_id):
         self.db, self.smsc_id = db, smsc_id
-        self.replies = Replies(Ids(1), lambda _: "gsm")
+        self.replies = Replies(Ids(1), lambda _: "gsm", SECRETS.number_hmac)
         self.sequence = 0
 
     async def account(self, name: str) -> int:
@@ -412,3 +413,84 @@ async def test_of_several_binds_only_one_that_has_ended_can_have_its_replies_rep
     await sessions(desk, node, node if same_node else uuid.uuid4(), ended=ended)
     await desk.reply(said(b"SIM"), session_id=1)
     assert len(await desk.reply(said(b"SIM"), session_id=2)) == stored
+
+
+async def blocked(desk) -> list[tuple]:
+    rows = await desk.db.fetch(
+        "select account_id, number_hmac, reason, inbox_id, owed_since is not null from block order by inbox_id"
+    )
+    return [tuple(row) for row in rows]
+
+
+HMAC = SECRETS.number_hmac(NUMBER)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SAIR", "sair", "  Sair.", '"PARE!"', "Parár", "cancelar\r\n", "STOP", "Ｓａｉｒ", "👍 sair"],
+)
+async def test_a_reply_that_is_an_opt_out_word_blocks_the_number_and_reaches_the_inbox(desk, text):
+    account = await desk.account("a")
+    await desk.sent(account, 1)
+
+    [reply_id] = await desk.reply(said(ucs2.encode(text), coding=8))
+
+    assert await blocked(desk) == [(account, HMAC, "reply", reply_id, True)]
+    assert await desk.inbox() == [(account, str(NUMBER), text, "ref1")]
+
+
+@pytest.mark.parametrize("text", ["Nao quero sair", "SAIR agora", "pare!pare", "saindo", "s.a.i.r", "?", ""])
+async def test_a_reply_that_says_more_or_else_blocks_nobody(desk, text):
+    await desk.sent(await desk.account("a"), 1)
+
+    await desk.reply(said(ucs2.encode(text), coding=8))
+
+    assert await blocked(desk) == []
+    assert len(await desk.inbox()) == 1
+
+
+async def test_who_asks_again_is_blocked_once_and_owed_one_confirmation(desk):
+    account = await desk.account("a")
+    await desk.sent(account, 1)
+
+    first = min(await desk.reply(said(b"SAIR"), said(b"PARE")))
+    await desk.db.execute("update block set owed_since = null")
+    await desk.reply(said(b"STOP"))
+
+    assert await blocked(desk) == [(account, HMAC, "reply", first, False)]
+
+
+async def test_an_opt_out_counts_for_the_account_that_owns_the_reply_only(desk):
+    first, second = await desk.account("a"), await desk.account("b")
+    await desk.sent(first, 1)
+    await desk.sent(second, 2)
+
+    await desk.reply(said(b"SAIR"))
+
+    assert [row[0] for row in await blocked(desk)] == [second]
+
+
+async def test_an_opt_out_that_nobody_owns_is_kept_in_the_inbox_and_blocks_nobody(desk):
+    await desk.reply(said(b"SAIR"))
+    assert await blocked(desk) == []
+    assert await desk.inbox() == [(None, str(NUMBER), "SAIR", "")]
+
+
+async def test_whom_the_operator_has_blocked_is_owed_no_confirmation(desk):
+    account = await desk.account("a")
+    await desk.sent(account, 1)
+    await blocks.add(desk.db, blocks.EVERYBODY, [HMAC], "manual")
+
+    [reply_id] = await desk.reply(said(b"SAIR"))
+
+    assert (account, HMAC, "reply", reply_id, False) in await blocked(desk)
+
+
+async def test_an_opt_out_in_parts_is_joined_first(desk):
+    account = await desk.account("a")
+    await desk.sent(account, 1)
+
+    for n, octets in ((2, b"IR"), (1, b"SA")):
+        await desk.reply(said(bytes([5, 0, 3, 9, 2, n]) + octets, esm_class=0x40))
+
+    assert [row[0] for row in await blocked(desk)] == [account]

@@ -13,6 +13,7 @@ from pombo.store import smscs
 from pombo.store.database import Database
 from pombo.store.ids import Ids
 from pombo.store.queue import lock_of
+from rows import SECRETS
 
 MODES = ["udh8", "udh16", "sar", "payload"]
 _sequences = count(1)
@@ -80,7 +81,7 @@ async def inbox_after(db: Database, smsc_id: int, batches) -> list[tuple[str, st
     for session_id, batch in enumerate(batches, 1):
         arrived = [Arrived(body, session_id, next(_sequences)) for body in batch]
         async with db.transaction(lock_of(smsc_id)) as tx:
-            await Replies(Ids(1), lambda _: "gsm").store(tx, smsc_id, arrived)
+            await Replies(Ids(1), lambda _: "gsm", SECRETS.number_hmac).store(tx, smsc_id, arrived)
     return [tuple(row) for row in await db.fetch("select source, body from inbox order by source")]
 
 
@@ -106,7 +107,7 @@ async def check(db: Database, smsc_id: int, replies, missing, batches) -> None:
     assert await inbox_after(db, smsc_id, batches) == whole
 
     await db.execute("update reply_part set received_at = now() - interval '1 hour'")
-    again = Replies(Ids(1), lambda _: "gsm")
+    again = Replies(Ids(1), lambda _: "gsm", SECRETS.number_hmac)
     given_up = await again.sweep(db, ignore)
     assert len(given_up) == len(missing)
     rows = await db.fetch("select source, body from inbox order by source")

@@ -29,7 +29,7 @@ from pombo.store.callbacks import Job
 from pombo.store.database import Database
 from pombo.store.ids import Ids
 from pombo.store.intake import accept
-from rows import one_message
+from rows import SECRETS, one_message
 
 _WAIT_S = 10.0
 
@@ -209,7 +209,9 @@ class Office:
             db=self.db,
             holder=self.holder,
             unseal=lambda sealed: sealed,
-            incoming=lambda smsc: Stages(smsc.id, Receipts(smsc.id), Replies(self.ids, lambda _: "gsm")),
+            incoming=lambda smsc: Stages(
+                smsc.id, Receipts(smsc.id), Replies(self.ids, lambda _: "gsm", SECRETS.number_hmac)
+            ),
             source_of=self.sources.get,
             read_id=read_id,
             notify=self.jobs.extend,

@@ -144,3 +144,37 @@ def test_reply_that_answers_nothing_goes_to_the_owner_of_its_keyword_or_is_assig
     receiver.wait(f"numero={stranger}")
     assert {reply["numero"] for reply in owner.replies(todas="1")} == {stranger, other}
     program.run("shortcode", "remove", "27300", "--keyword", "sorteio")
+
+
+def test_who_replies_sair_hears_it_once_and_is_written_to_no_more(
+    program: Program, smsc: Smsc, receiver: Receiver
+) -> None:
+    shop, other = program.add_account("descadastro"), program.add_account("outra que escreve")
+    program.run(
+        "callback", "set", str(shop.account_id), "--kind", "mo", "--url", f"{receiver.url}/descadastro"
+    )
+    number = new_number()
+    shop.wait_status(shop.send(number, id="oferta"), "2")
+
+    smsc.deliver(f"55{number}", b" Sair!")
+
+    assert shop.wait_reply(" Sair!")["id"] == "oferta"
+    receiver.wait(f"numero={number}")
+    [confirmation] = until(
+        lambda: program.sql(
+            "select client_ref, body, price_milli, class from message where number = $1 and client_ref like 'descadastro-%'",
+            int(f"55{number}"),
+        )
+    )
+    assert (confirmation["price_milli"], confirmation["class"]) == (0, 1)
+    assert "Descadastro feito" in confirmation["body"]
+    shop.wait_status(confirmation["client_ref"], "2")
+    refused = shop.form("/api/unitario.php", destino=number, msg="Oferta")["envio"][0]
+    assert (refused["status"], refused["detailDescription"]) == (0, "Destino bloqueado")
+
+    smsc.deliver(f"55{number}", b"PARE", "again")
+    smsc.wait("deliver_resp", tag="again", status=0)
+    until(lambda: not program.sql("select from block where owed_since is not null"))
+    sent = program.sql("select from message where number = $1", int(f"55{number}"))
+    assert len(sent) == 2, "no second confirmation"
+    other.wait_status(other.send(number), "2")

@@ -18,6 +18,7 @@ from pombo.app.chores import Chores, every
 from pombo.app.health import Health
 from pombo.app.metrics import Metrics, Sources
 from pombo.app.money import Money
+from pombo.app.optouts import OptOuts
 from pombo.app.prepare import prepare
 from pombo.app.routing import Routing
 from pombo.app.upkeep import Upkeep
@@ -50,6 +51,7 @@ _EXPIRE_S = 5.0
 _ROUTING_S = 1.0
 _UPKEEP_S = 60.0
 _USES_S = 60.0
+_OPT_OUTS_S = 1.0
 _POOL, _POOL_API = 20, 6  # connections to the database
 
 
@@ -83,7 +85,9 @@ class Node:
         self._alphabets: dict[int, str] = {}
         self._sources: dict[int, Source] = {}
         self._receipts: dict[int, match.Receipts] = {}
-        self._replies = replies.Replies(ids, lambda smsc_id: self._alphabets.get(smsc_id, "gsm"))
+        self._replies = replies.Replies(
+            ids, lambda smsc_id: self._alphabets.get(smsc_id, "gsm"), secrets.number_hmac
+        )
         self._deliverer = Deliverer(
             db,
             holder=holder,
@@ -133,6 +137,14 @@ class Node:
             number_hmac=secrets.number_hmac,
             limit_messages=config.intake_limit_messages,
             commit_timeout_s=config.commit_timeout_s,
+        )
+        self._opt_outs = OptOuts(
+            db,
+            self._intake,
+            secrets,
+            routes=lambda: self._routing.routes,
+            holder=self._callback_holder,
+            notify=self._notify,
         )
         self._authenticator = Authenticator(db, secrets)
         self.legacy = LegacyApi(
@@ -219,6 +231,7 @@ class Node:
             ),
             asyncio.create_task(every(_EXPIRE_S, self._chores.expire), name="expire"),
             asyncio.create_task(every(_ROUTING_S, self._routing.tick), name="routing"),
+            asyncio.create_task(every(_OPT_OUTS_S, self._opt_outs.step), name="opt-outs"),
             asyncio.create_task(every(_UPKEEP_S, Upkeep(self.db).step), name="upkeep"),
         ]
 

@@ -8,21 +8,26 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
+import structlog
 
 from pombo.inbound.decode import Reply, decode_reply, storable
 from pombo.inbound.parts import Assembly, Part, joined
 from pombo.number import normalise
 from pombo.smpp import tlv
 from pombo.smpp.pdu import DataSm, DeliverSm
+from pombo.store import blocks
 from pombo.store import replies as rows
 from pombo.store.database import Connection, Database
 from pombo.store.ids import Ids
 from pombo.store.queue import lock_of
-from pombo.store.replies import NewReply, PartKey, PartRow
+from pombo.store.replies import NewReply, PartKey, PartRow, Stored
 from pombo.text.incoming import decode
-from pombo.text.keyword import first_word
+from pombo.text.keyword import first_word, only_word
 from pombo.text.national import Shift
 
+log = structlog.get_logger()
+
+OPT_OUT_WORDS = frozenset({"sair", "pare", "parar", "cancelar", "stop"})  # as text/keyword.py has them
 PARTS_WAIT_S = 600.0  # then a long reply is delivered with the parts that are there
 _OVERDUE_PAGE = 100
 Caused = Callable[[Connection, list[int]], Awaitable[None]]
@@ -46,11 +51,13 @@ class Counts:
 
 
 class Replies:
-    """The replies of all connections. alphabet: the default one of a connection, by its id."""
+    """The replies of all connections."""
 
-    def __init__(self, ids: Ids, alphabet: Callable[[int], str]) -> None:
+    def __init__(self, ids: Ids, alphabet: Callable[[int], str], number_hmac: Callable[[int], bytes]) -> None:
+        """alphabet: the default one of a connection, by its id. number_hmac: as block lists have it."""
         self._ids = ids
         self._alphabet = alphabet
+        self._number_hmac = number_hmac
         self.counts: defaultdict[int, Counts] = defaultdict(Counts)  # by connection
 
     async def store(self, tx: Connection, smsc_id: int, arrived: Sequence[Arrived]) -> list[int]:
@@ -120,11 +127,31 @@ class Replies:
         if not whole:
             return []
         stored = await rows.store(tx, smsc_id, whole)
-        # The place for words that a reply may be as a whole, such as SAIR: here it is in the inbox and has its owner.
+        await self._opt_out(tx, whole, stored)
         counts = self.counts[smsc_id]
         counts.stored += len(stored)
         counts.without_owner += sum(reply.account_id is None for reply in stored)
         return [reply.id for reply in stored]
+
+    async def _opt_out(self, tx: Connection, arrived: Sequence[NewReply], stored: Sequence[Stored]) -> None:
+        """Whoever asks for it is blocked by the account whose reply it is, in the very commit of the reply."""
+        asking = {reply.id: reply.number for reply in arrived if only_word(reply.body) in OPT_OUT_WORDS}
+        wishes = []
+        for reply_id, account_id in stored if asking else ():
+            number = asking.get(reply_id)
+            if number and account_id is not None:
+                wishes.append(blocks.OptOut(account_id, self._number_hmac(number), reply_id))
+            elif number is not None:
+                log.warning("opt_out_without_owner", reply=reply_id)
+        if wishes:
+            first = set(await blocks.opt_out(tx, wishes))
+            for wish in wishes:
+                log.info(
+                    "opted_out",
+                    account=wish.account_id,
+                    reply=wish.inbox_id,
+                    again=wish.inbox_id not in first,
+                )
 
     def _joined(self, smsc_id: int, key: PartKey, parts: Sequence[Part]) -> NewReply:
         alphabet = self._alphabet(smsc_id)

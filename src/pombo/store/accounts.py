@@ -58,6 +58,17 @@ async def accounts(db: Db) -> list[asyncpg.Record]:
     return await db.fetch(f"select {_ACCOUNT} from account a order by a.id")
 
 
+async def optout(db: Db, account_id: int) -> asyncpg.Record:
+    """The account, with the `optout_text` that confirms an opt-out; '' where it has none of its own."""
+    row = await db.fetchrow(f"select {_ACCOUNT}, a.optout_text from account a where a.id = $1", account_id)
+    assert row is not None
+    return row
+
+
+async def set_optout_text(db: Db, account_id: int, text: str) -> None:
+    await db.execute("update account set optout_text = $2 where id = $1", account_id, text)
+
+
 async def balance(db: Db, account_id: int) -> asyncpg.Record:
     """balance_milli, billing, limit_milli (0 where there is none), price_milli, at: as they stand now."""
     row = await db.fetchrow(

@@ -48,14 +48,13 @@ insert into block (number_hmac, account_id, reason, inbox_id, owed_since)
 select t.number_hmac, t.account_id, 'reply', t.inbox_id,
        case when not exists (select from block b where b.number_hmac = t.number_hmac and b.account_id = 0) then now() end
 from unnest($1::bigint[], $2::bytea[], $3::bigint[]) t(account_id, number_hmac, inbox_id)
-order by t.inbox_id on conflict do nothing returning inbox_id
+order by t.number_hmac, t.account_id, t.inbox_id on conflict do nothing returning inbox_id
 """
 
 
 async def opt_out(db: Db, wishes: Sequence[OptOut]) -> list[int]:
     """Block the numbers of people who asked for it; the replies that did so first. A confirmation is owed to these."""
-    ordered = sorted(wishes, key=lambda wish: (wish.number_hmac, wish.account_id))
-    return [row["inbox_id"] for row in await db.fetch(_OPT_OUT, *map(list, zip(*ordered, strict=True)))]
+    return [row["inbox_id"] for row in await db.fetch(_OPT_OUT, *map(list, zip(*wishes, strict=True)))]
 
 
 class Owed(NamedTuple):

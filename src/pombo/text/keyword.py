@@ -13,8 +13,8 @@ def first_word(text: str) -> str:
     return found[0] if found else ""
 
 
-def whole(text: str) -> str:
-    """All of it as it is compared, where that is one word: `sair` of ` "Sair!" `; '' where it is not."""
+def only_word(text: str) -> str:
+    """`sair` of ` "Sair!" `; '' where there is no word, or more than one."""
     words = _WORD.findall(folded(text[:_LOOKED_AT])) if len(text) <= _LOOKED_AT else []
     return words[0] if len(words) == 1 else ""
 
