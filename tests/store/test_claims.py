@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from pombo.message import MessageClass
 from pombo.send.turn import Turns
-from pombo.store.database import Database
-from pombo.store.queue import Claimed
+from pombo.store import queue, routes, smscs
+from pombo.store.database import Connection, Database
+from pombo.store.queue import Claimed, Retry
 
 _FILL = """
 with new as (
@@ -25,7 +26,19 @@ with new as (
     select id, $3, id::text, '', 5511999999999, 'oi', false, $6, 80, 1, now() from new
 )
 insert into queue (message_id, smsc_id, account_id, class, due_at, expires_at, parts)
-select id, 1, $3, $4, now() + make_interval(secs => $5), now() + interval '1 day', $6 from new
+select id, $7, $3, $4, now() + make_interval(secs => $5), now() + interval '1 day', $6 from new
+"""
+
+_FILL_LINES = """
+with messages as (
+    insert into message (id, account_id, client_ref, destination, number, body, ucs2, parts, price_milli, smsc_id,
+                         accepted_at)
+    select $1::bigint + n, $3::bigint + n, '', '', 5511999999999, 'oi', false, 1, 80, 1, now()
+    from generate_series(1, $2::int) n
+    returning id, account_id
+)
+insert into queue (message_id, smsc_id, account_id, class, due_at, expires_at, parts)
+select id, 1, account_id, 1, now() + make_interval(secs => $4), now() + interval '1 day', 1 from messages
 """
 
 
@@ -36,13 +49,27 @@ class Rows:
         self.db = db
         self.turns = Turns(1)
         self.now = 0.0
+        self.pace_s = 1.0  # between two claims
         self._id = 0
 
     async def fill(
-        self, account: int, count: int, message_class: int = 1, due_s: float = -60.0, parts: int = 1
-    ) -> None:
-        await self.db.execute(_FILL, self._id, count, account, message_class, due_s, parts)
+        self,
+        account: int,
+        count: int,
+        message_class: int = 1,
+        due_s: float = -60.0,
+        parts: int = 1,
+        smsc: int = 1,
+    ) -> int:
+        """Returns the last one's id."""
+        await self.db.execute(_FILL, self._id, count, account, message_class, due_s, parts, smsc)
         self._id += count
+        return self._id
+
+    async def fill_lines(self, first_account: int, accounts: int, due_s: float = -60.0) -> None:
+        """One message for each of many accounts."""
+        await self.db.execute(_FILL_LINES, self._id, accounts, first_account, due_s)
+        self._id += accounts
 
     async def classes(self) -> list[tuple[int, int]]:
         return [tuple(row) for row in await self.db.fetch("select message_id, class from queue")]
@@ -54,7 +81,7 @@ class Rows:
         return int(session)
 
     async def claim(self, session: int, room: int) -> list[Claimed]:
-        self.now += 1.0
+        self.now += self.pace_s
         return (await self.turns.claim(self.db, session, room, self.now)).claimed
 
 
@@ -116,6 +143,116 @@ async def test_a_message_that_becomes_due_before_those_already_claimed_is_found(
     await rows.claim(session, 10)
     await rows.fill(1, 1, due_s=-120)  # committed late
     assert (await rows.claim(session, 1))[0].message_id == 21
+
+
+async def _committed_late(rows: Rows, tx: Connection, mine: Claimed) -> int:
+    return await rows.fill(1, 1, due_s=-120)
+
+
+async def _moved(rows: Rows, tx: Connection, mine: Claimed) -> int:
+    message_id = await rows.fill(1, 1, due_s=-120, smsc=2)
+    assert await routes.move(rows.db, 2, [(message_id, 0, 1)]) == 1
+    return message_id
+
+
+async def _retried(rows: Rows, tx: Connection, mine: Claimed) -> int:
+    await queue.retry(tx, [Retry(mine.message_id, mine.claim, 0.0, False, 0)])
+    return mine.message_id
+
+
+async def _refused_after_all(rows: Rows, tx: Connection, mine: Claimed) -> int:
+    await queue.hold(tx, [(mine.message_id, mine.claim)])
+    await queue.release_refused(tx, [mine.message_id])
+    return mine.message_id
+
+
+async def _left_by_a_session(rows: Rows, tx: Connection, mine: Claimed) -> int:
+    session = await rows.db.fetchval("select session_id from queue where message_id = $1", mine.message_id)
+    await queue.end_sessions_in(tx, [session])
+    return mine.message_id
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("way", [_committed_late, _moved, _retried, _refused_after_all, _left_by_a_session])
+async def test_what_is_due_before_its_account_s_claims_goes_within_a_second_while_they_go_on(
+    rows: Rows, way: Callable[[Rows, Connection, Claimed], Awaitable[int]]
+) -> None:
+    await smscs.add_smsc(rows.db, "op", "127.0.0.1", 1, "id", b"pw")
+    await rows.fill(1, 1)
+    (mine,) = await rows.claim(await rows.begin(), 1)
+    session = await rows.begin()
+    async with rows.db.transaction() as tx:
+        await tx.execute("select")  # its now() is before all that follows
+        await rows.fill(1, 1000, due_s=0.0)
+        assert [len(await rows.claim(session, 5)) for _ in range(3)] == [5, 5, 5]
+        message_id = await way(rows, tx, mine)
+    rows.pace_s = 0.05
+    assert message_id in [(await rows.claim(session, 1))[0].message_id for _ in range(20)]
+
+
+@pytest.mark.anyio
+async def test_the_walk_finds_what_is_early_however_many_accounts_there_are(rows: Rows) -> None:
+    await rows.fill_lines(10, 1200, due_s=3600)
+    await rows.fill(5000, 1000)
+    session = await rows.begin()
+    assert [len(await rows.claim(session, 1)) for _ in range(3)] == [0, 0, 1]
+    early = await rows.fill(5000, 1, due_s=-120)
+    assert early in [(await rows.claim(session, 1))[0].message_id for _ in range(5)]
+
+
+@pytest.mark.anyio
+async def test_with_more_accounts_than_a_look_takes_each_has_its_turn(rows: Rows) -> None:
+    await rows.fill(1, 1000, due_s=-600)
+    await rows.fill_lines(10, 1200)
+    session = await rows.begin()
+    served = {m.account_id for _ in range(70) for m in await rows.claim(session, 20)}
+    assert served == {1, *range(11, 1211)}
+
+
+@pytest.mark.anyio
+async def test_a_message_that_becomes_due_goes_while_others_keep_the_connection_busy(rows: Rows) -> None:
+    await rows.fill(1, 1000)
+    await rows.fill(2, 1, due_s=0.3)
+    session = await rows.begin()
+    assert {m.account_id for m in await rows.claim(session, 5)} == {1}
+    await rows.db.execute("select pg_sleep(0.3)")
+    assert {m.account_id for m in await rows.claim(session, 2)} == {1, 2}
+
+
+@pytest.mark.anyio
+async def test_several_sessions_share_the_turns_of_a_connection(rows: Rows) -> None:
+    for account in (1, 2, 3):
+        await rows.fill(account, 100)
+    sessions = [await rows.begin() for _ in range(2)]
+    order = [m.account_id for n in range(20) for m in await rows.claim(sessions[n % 2], 1 + n % 4)]
+    assert order == [1 + place % 3 for place in range(len(order))]
+
+
+@pytest.mark.anyio
+async def test_a_code_that_is_known_goes_before_all_else_and_one_that_is_told_of_is_known(rows: Rows) -> None:
+    await rows.fill_lines(10, 1200)
+    await rows.fill(1, 1000, due_s=-600)
+    session, rows.pace_s = await rows.begin(), 0.0
+    await rows.claim(session, 10)
+    await rows.fill(9000, 2, MessageClass.OTP, due_s=0.0)
+    rows.turns.news()
+    claimed = [message for _ in range(2) for message in await rows.claim(session, 1)]
+    assert [message.account_id for message in claimed] == [9000, 9000]
+
+
+@pytest.mark.anyio
+async def test_turns_end_only_when_a_whole_walk_found_nothing(rows: Rows) -> None:
+    await rows.fill_lines(10, 1200, due_s=3600)
+    session, more = await rows.begin(), []
+    for place in range(4):
+        if place == 1:
+            await rows.fill(1, 1)  # behind the walk
+            rows.turns.news()
+        rows.now += 1.0
+        taken = await rows.turns.claim(rows.db, session, 5, rows.now)
+        more += [len(taken.claimed) or taken.again_s]
+    assert more[:3] != [None] * 3 and None not in more[:3]
+    assert more[3] == 1
 
 
 @pytest.mark.anyio

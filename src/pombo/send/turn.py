@@ -1,8 +1,8 @@
 """Whose turn it is to have messages claimed: class by class, and within a class account by account.
 
-Which accounts have due messages is looked up now and then, not with each claim: thousands of accounts whose messages
-are all due later cost a look, and no claim anything. The look also finds what became due before the place that an
-account's claims have reached (a message that was committed late).
+Which accounts have due messages is looked up now and then, not with each claim, in a walk round all of them that goes
+on page by page: thousands of accounts, even if their messages are all due later, cost each claim little. The walk also
+finds what became due before the place that an account's claims have reached (a message that was committed late).
 """
 
 import time
@@ -15,14 +15,16 @@ from typing import NamedTuple
 from pombo.message import MessageClass
 from pombo.store import queue
 from pombo.store.database import Db
-from pombo.store.queue import Claimed, Head, Turn
+from pombo.store.queue import Claimed, Head, Line, Turn
 
-_LOOK_S = 0.01  # the least between two looks at a class
+_PAGE = 500  # lines (an account in a class) that one look goes on by: 2 ms
+_PAGE_NEWS = 100  # looked at when messages were queued: a code must be found at once
+_LOOK_S = 0.01  # the least between two looks
 _LOOK_FULL_S = 0.05  # while claims come back full
-_LOOK_MOST_S = 0.5  # the most, while there is work: a new account's first message waits so long
-_LOOK_SHARE = 20  # a look that takes long comes so much more seldom: a twentieth of the time
-_LOOK_NEWS_ACCOUNTS = 100  # looked at when messages were queued: a code must be found at once
-_LOOK_ACCOUNTS = 5000  # at the most at a time; the next look goes on from there
+_LOOK_MOST_S = 0.5  # the most, while there is work
+_LOOK_SHARE = 20  # while there is work, looks take a twentieth of the time
+_START = Line(MessageClass.OTP, 0)
+_LAST_CODE = Line(MessageClass.OTP, 2**63 - 1)
 
 
 class Taken(NamedTuple):
@@ -35,8 +37,6 @@ class Ring:
 
     def __init__(self, message_class: int) -> None:
         self.message_class = message_class
-        self.look_at = float("-inf")  # monotonic
-        self.looked_up_to = 0  # the last account of an unfinished look
         self._accounts: list[int] = []  # in order of id
         self._after: dict[int, tuple[datetime, int]] = {}  # account: (due_at, message_id) before what it has
         self._served = 0  # the account that had its turn last
@@ -44,16 +44,15 @@ class Ring:
     def __len__(self) -> int:
         return len(self._accounts)
 
-    def looked(self, heads: Sequence[Head], last: int | None) -> None:
-        """What a look that began behind `looked_up_to` found; last: where it stopped, None at the end."""
-        first = self.looked_up_to
-        for account in self._accounts:
-            if account > first and (last is None or account <= last):
-                del self._after[account]
+    def looked(self, heads: Sequence[Head], after: int, up_to: int | None) -> None:
+        """What a look found at the accounts behind `after`; up_to: where it stopped, None at the end."""
+        first = bisect_right(self._accounts, after)
+        end = len(self._accounts) if up_to is None else bisect_right(self._accounts, up_to)
+        for account in self._accounts[first:end]:
+            del self._after[account]
+        self._accounts[first:end] = [head.line.account_id for head in heads]
         for head in heads:
-            self._after[head.account_id] = (head.due_at, head.message_id - 1)
-        self._accounts = sorted(self._after)
-        self.looked_up_to = last or 0
+            self._after[head.line.account_id] = (head.due_at, head.message_id - 1)
 
     def turns(self, room: int) -> list[Turn]:
         """The next accounts in turn, each with its share of so many messages."""
@@ -94,6 +93,9 @@ class Turns:
         self._smsc_id = smsc_id
         self._full = False  # was the last claim
         self._news = False
+        self._look_at = float("-inf")  # monotonic
+        self._looked_up_to = _START  # of the walk
+        self._missed = False  # this walk may have: messages were queued since it began
         self._rings = [Ring(message_class) for message_class in MessageClass]
 
     def news(self) -> None:
@@ -103,17 +105,16 @@ class Turns:
     async def claim(self, db: Db, session_id: int, room: int, now: float) -> Taken:
         """Of the first class that has any due: those after it have their claims once it has none. now: monotonic
         seconds."""
-        looked_at_all = True
         news, self._news = self._news, False
-        for ring in self._rings:
-            if ring.look_at <= now:
-                await self._look(db, ring, now)
-                looked_at_all &= not ring.looked_up_to
-            else:
-                looked_at_all = False
-                if news and ring.message_class == MessageClass.OTP:
-                    await self._look_up(db, ring, _LOOK_NEWS_ACCOUNTS)
+        self._missed |= news
+        all_seen = False
+        if self._look_at <= now:
+            all_seen = await self._look(db, now)
+        elif news:
+            heads, last = await queue.heads(db, self._smsc_id, _START, MessageClass.OTP, _PAGE_NEWS)
+            self._learn(heads, _START, last or _LAST_CODE)
         claimed: list[Claimed] = []
+        self._full = False
         waiting = [ring for ring in self._rings if ring]
         if waiting:
             ring = waiting[0]
@@ -123,16 +124,30 @@ class Turns:
             ring.claimed(turns, claimed, full=self._full, others_wait=len(waiting) > 1)
         if any(self._rings):
             return Taken(claimed, 0.0)
-        if looked_at_all:
-            return Taken(claimed, None)
-        return Taken(claimed, max(0.0, min(ring.look_at for ring in self._rings) - now))
+        return Taken(claimed, None if all_seen else max(0.0, self._look_at - now))
 
-    async def _look(self, db: Db, ring: Ring, now: float) -> None:
+    async def _look(self, db: Db, now: float) -> bool:
+        """Go on with the walk by a page. Whether it has come to its end and has seen all there is."""
         began = time.monotonic()
-        await self._look_up(db, ring, _LOOK_ACCOUNTS)
+        after = self._looked_up_to
+        if after == _START:
+            self._missed = False
+        heads, last = await queue.heads(db, self._smsc_id, after, MessageClass.MARKETING, _PAGE)
+        self._learn(heads, after, last)
+        self._looked_up_to = last or _START
         took = time.monotonic() - began
         least = _LOOK_FULL_S if self._full else _LOOK_S
-        ring.look_at = now + min(_LOOK_MOST_S, max(least, _LOOK_SHARE * took))
+        share = _LOOK_SHARE * took if any(self._rings) else 0.0
+        self._look_at = now + min(_LOOK_MOST_S, max(least, share))
+        return last is None and not self._missed
 
-    async def _look_up(self, db: Db, ring: Ring, accounts: int) -> None:
-        ring.looked(*await queue.heads(db, self._smsc_id, ring.message_class, ring.looked_up_to, accounts))
+    def _learn(self, heads: Sequence[Head], after: Line, last: Line | None) -> None:
+        for ring in self._rings:
+            line_class = ring.message_class
+            if line_class < after.message_class or (last is not None and line_class > last.message_class):
+                continue
+            ring.looked(
+                [head for head in heads if head.line.message_class == line_class],
+                after.account_id if line_class == after.message_class else 0,
+                last.account_id if last is not None and line_class == last.message_class else None,
+            )

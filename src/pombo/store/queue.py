@@ -26,41 +26,49 @@ class Claimed(NamedTuple):
     due_at: datetime
 
 
-class Head(NamedTuple):
-    """The earliest due message of one account, on one connection, in one class."""
+class Line(NamedTuple):
+    """The messages of one account in one class that wait for one connection, as a place in the index of them all."""
 
+    message_class: int
     account_id: int
+
+
+class Head(NamedTuple):
+    """The earliest message of a line, which is due."""
+
+    line: Line
     due_at: datetime
     message_id: int
 
 
-# From account to account by one step in the index each, however many messages an account has.
+# From line to line by one step in the index each, however many messages a line has.
 _HEADS = """
 with recursive head as (
-    (select account_id, due_at, message_id from queue
-     where smsc_id = $1 and class = $2 and state = 0 and account_id > $3
-     order by account_id, due_at, message_id limit 1)
+    (select class, account_id, due_at, message_id from queue
+     where smsc_id = $1 and state = 0 and (class, account_id) > ($2::smallint, $3::bigint) and class <= $4
+     order by class, account_id, due_at, message_id limit 1)
     union all
     select next.* from head cross join lateral (
-        select q.account_id, q.due_at, q.message_id from queue q
-        where q.smsc_id = $1 and q.class = $2 and q.state = 0 and q.account_id > head.account_id
-        order by q.account_id, q.due_at, q.message_id limit 1
+        select q.class, q.account_id, q.due_at, q.message_id from queue q
+        where q.smsc_id = $1 and q.state = 0 and (q.class, q.account_id) > (head.class, head.account_id)
+          and q.class <= $4
+        order by q.class, q.account_id, q.due_at, q.message_id limit 1
     ) next
 ), page as materialized (
-    select * from head limit $4
+    select *, row_number() over () = $5 as last from head limit $5
 )
-select account_id, due_at, message_id, due_at <= now(), count(*) over () = $4, max(account_id) over () from page
+select class, account_id, due_at, message_id, due_at <= now(), last from page where due_at <= now() or last
 """
 
 
 async def heads(
-    db: Db, smsc_id: int, message_class: int, after_account: int, limit: int
-) -> tuple[list[Head], int | None]:
-    """Accounts that have due messages, in order of id; and the last account of this page, None when there are no
-    more. limit: how many accounts are looked at, those whose messages are all due later included."""
-    rows = await db.fetch(_HEADS, smsc_id, message_class, after_account, limit)
-    last = rows[0][5] if rows and rows[0][4] else None
-    return [Head(*row[:3]) for row in rows if row[3]], last
+    db: Db, smsc_id: int, after: Line, last_class: int, limit: int
+) -> tuple[list[Head], Line | None]:
+    """Lines that have due messages, in order, up to those of `last_class`; and the last line of this page, None when
+    there are no more. limit: how many lines are looked at, those whose messages are all due later included."""
+    rows = await db.fetch(_HEADS, smsc_id, *after, last_class, limit)
+    last = Line(rows[-1][0], rows[-1][1]) if rows and rows[-1][5] else None
+    return [Head(Line(row[0], row[1]), row[2], row[3]) for row in rows if row[4]], last
 
 
 class Turn(NamedTuple):
