@@ -189,6 +189,19 @@ async def test_what_may_have_been_taken_is_not_refunded_when_it_is_discarded(off
     assert await books.refunds() == []
 
 
+async def test_what_we_reject_ourselves_was_never_submitted(office, books):
+    """Such as a number that went onto a block list while its message waited."""
+    place = await office(start=False)
+    await books.open()
+    await books.policy(rejected=False)
+    message_id = await place.accept()
+    async with place.db.transaction() as tx:
+        await tx.execute("delete from queue")
+        await tx.execute("update message set state = $1, final_at = now()", int(State.REJECTED))
+        await endings.ended(tx, None, [message_id])
+    assert await books.refunds() == [(PRICE, 1)]
+
+
 async def test_what_cost_nothing_gives_nothing_back(office, books):
     place = await office(start=False)
     await books.open()

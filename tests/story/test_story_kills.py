@@ -91,7 +91,8 @@ def check(program: Program, smsc: Smsc, load: Load, kills: int) -> None:
     assert repeated <= 2 * WINDOW * kills, figures
     [money] = program.sql(
         "select balance_milli, (select sum(amount_milli) from ledger where account_id = a.id)::bigint as ledger,"
-        " (select sum(price_milli) from message where account_id = a.id)::bigint as charged from account a"
+        " (select sum(price_milli - coalesce(refunded_milli, 0)) from message where account_id = a.id)::bigint as charged"
+        " from account a"
     )
     assert money["balance_milli"] == money["ledger"] == 1_000_000_000 - money["charged"]
     assert program.sql("select from message group by client_ref having count(*) > 1") == []

@@ -1,7 +1,7 @@
 """What the end of messages brings with it, in the transaction that ends them: refunds, and callbacks.
 
 A message that was never submitted (no operator took a part of it, or may have taken one without an answer) is refunded
-whole. One that was rejected is refunded where its account has `refund_rejected`; any other that was submitted and not
+whole. One that an operator rejected is refunded where its account has `refund_rejected`; any other that was submitted and not
 delivered, where it has `refund_undelivered`. Then it is refunded whole when a receipt says that it failed, else for the
 parts that no operator took or may have taken.
 """
@@ -33,13 +33,13 @@ _SUBMITTED = f"({AttemptState.UNCERTAIN:d}, {AttemptState.TAKEN:d}, {AttemptStat
 _OWED = f"""
 select id, account_id, amount from (
     select m.id, m.account_id,
-           case when t.kept = 0 and not t.failed and m.state <> {State.REJECTED:d} then m.price_milli
+           case when t.attempts = 0 or (t.kept = 0 and not t.failed and m.state <> {State.REJECTED:d}) then m.price_milli
                 when not case m.state when {State.REJECTED:d} then a.refund_rejected else a.refund_undelivered end then 0
                 when t.failed then m.price_milli
                 else m.price_milli / m.parts * (m.parts - t.kept) end as amount
     from message m join account a on a.id = m.account_id
     cross join lateral (
-        select count(distinct part) filter (where state in {_SUBMITTED}) as kept,
+        select count(*) as attempts, count(distinct part) filter (where state in {_SUBMITTED}) as kept,
                coalesce(bool_or(state = {AttemptState.FAILED:d}), false) as failed
         from attempt where message_id = m.id
     ) t
