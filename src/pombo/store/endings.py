@@ -33,7 +33,8 @@ _SUBMITTED = f"({AttemptState.UNCERTAIN:d}, {AttemptState.TAKEN:d}, {AttemptStat
 _OWED = f"""
 select id, account_id, amount from (
     select m.id, m.account_id,
-           case when t.attempts = 0 or (t.kept = 0 and not t.failed and m.state <> {State.REJECTED:d}) then m.price_milli
+           case when t.attempts = 0 then m.price_milli
+                when t.kept = 0 and not t.failed and m.state <> {State.REJECTED:d} then m.price_milli
                 when not case m.state when {State.REJECTED:d} then a.refund_rejected else a.refund_undelivered end then 0
                 when t.failed then m.price_milli
                 else m.price_milli / m.parts * (m.parts - t.kept) end as amount
