@@ -1,9 +1,9 @@
 """What the end of messages brings with it, in the transaction that ends them: refunds, and callbacks.
 
 A message that was never submitted (no operator took a part of it, or may have taken one without an answer) is refunded
-whole. One that an operator rejected is refunded where its account has `refund_rejected`; any other that was submitted and not
-delivered, where it has `refund_undelivered`. Then it is refunded whole when a receipt says that it failed, else for the
-parts that no operator took or may have taken.
+whole. One that an operator rejected is refunded where its account has `refund_rejected`; any other that was submitted and
+not delivered, where it has `refund_undelivered`. Then it is refunded whole when a receipt says that it failed, else for
+the parts that no operator took or may have taken.
 """
 
 import uuid
