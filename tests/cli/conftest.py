@@ -30,7 +30,11 @@ async def _empty(db: Database) -> None:
     tables = await db.fetch(
         "select tablename from pg_tables where schemaname = 'public' and tablename <> 'migration'"
     )
-    await db.execute(f"truncate {', '.join(row[0] for row in tables)} restart identity")
+    await db.execute(
+        "alter table audit disable trigger append_only;"
+        f"truncate {', '.join(row[0] for row in tables)} restart identity;"
+        "alter table audit enable trigger append_only"
+    )
 
 
 @pytest.fixture

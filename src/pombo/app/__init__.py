@@ -62,14 +62,22 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 
 @contextlib.asynccontextmanager
-async def reached(config: Config) -> AsyncIterator[Reached]:
-    """The database for a command, whether a node runs or not."""
+async def reached(config: Config, *, changes: bool = True) -> AsyncIterator[Reached]:
+    """The database for a command, whether a node runs or not.
+
+    changes: without it the database refuses whatever changes something, outside of `audit.changing`.
+    """
     logs.configure("warning")
     async with contextlib.AsyncExitStack() as stack:
         url = config.database_url or await stack.enter_async_context(reach(config.data, config.postgres_bin))
-        db = await Database.open(url, size=2)
+        preparing = await Database.open(url, size=1)
+        try:
+            secrets = await prepare(preparing, config)
+        finally:
+            await preparing.close()
+        db = await Database.open(url, size=2, read_only=not changes)
         stack.push_async_callback(db.close)
-        yield Reached(db, await prepare(db, config))
+        yield Reached(db, secrets)
 
 
 async def serve(config: Config, *, demo: bool = False, ready: Callable[[Ready], None]) -> None:

@@ -35,11 +35,15 @@ async def add(
     name = a_name(name, "account")
     balance_milli, price_milli = money.parse(balance), money.parse_price(price)
     token = new_token()
-    async with every.reached() as (db, secrets):
+    async with every.changing("account.add") as (change, secrets):
         account_id = await accounts.add_account(
-            db, name, balance_milli, *kept(token, secrets), price_milli=price_milli,
+            change.db, name, balance_milli, *kept(token, secrets), price_milli=price_milli,
             message_class=MessageClass[class_.upper()],
         )  # fmt: skip
+        change.record(
+            f"account {account_id}",
+            after={"name": name, "balance_milli": balance_milli, "price_milli": price_milli, "class": class_},
+        )
     terms = f"{money.show(balance_milli)}, {money.show_price(price_milli)} per part"
     return Answer(
         {"account": account_id, "token": token}, once(f"Account {account_id}, {name}: {terms}.", token)

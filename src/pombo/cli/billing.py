@@ -97,10 +97,11 @@ async def change(account: str, /, *, terms: Terms = AS_THEY_ARE, every: Every = 
     changes = terms.columns()
     if not changes:
         raise PomboError("Say what is to be changed: `pombo account set --help` shows what there is.")
-    async with every.reached() as (db, _):
-        before = await accounts.account(db, account)
-        await accounts.change_account(db, before["id"], changes)
-        row = await accounts.account(db, str(before["name"]))
+    async with every.changing("account.set") as (doing, _):
+        before = await accounts.account(doing.db, account)
+        await accounts.change_account(doing.db, before["id"], changes)
+        row = await accounts.account(doing.db, str(before["name"]))
+        doing.record(f"account {row['id']}", before=facts_of(before), after=facts_of(row))
     return Answer(facts_of(row), _shown(row))
 
 
@@ -142,9 +143,17 @@ async def _book(
         raise PomboError("There is nothing to book: the amount is 0.")
     if reference is not None and not reference.strip():
         raise PomboError("The reference is empty: leave it out, or name the booking.")
-    async with every.reached() as (db, _):
-        row = await accounts.account(db, account)
-        booked = await ledger.book(db, row["id"], kind, amount_milli, note=note, reference=reference)
+    async with every.changing(f"account.{'adjust' if kind == 'adjustment' else kind}") as (doing, _):
+        row = await accounts.account(doing.db, account)
+        booked = await ledger.book(doing.db, row["id"], kind, amount_milli, note=note, reference=reference)
+        if booked.again:
+            doing.nothing()
+        else:
+            doing.record(
+                f"account {row['id']}",
+                before={"balance_milli": booked.balance_milli - amount_milli},
+                after={"balance_milli": booked.balance_milli, "entry": booked.entry_id},
+            )
     facts = {
         "account": row["id"],
         "entry": booked.entry_id,

@@ -1,7 +1,9 @@
 """`callback set|endpoints|secret|remove`: where accounts are called."""
 
+import hashlib
 from ipaddress import ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from cyclopts import Parameter
 from rich.console import Group
@@ -45,13 +47,17 @@ async def register(
     address = literal_address(split_url(url).host)
     allowed = every.config().callback_allow
     number = CallbackKind[kind.upper()]
-    async with every.reached() as (db, secrets):
-        row = await accounts.account(db, account)
+    async with every.changing("callback.set") as (change, secrets):
+        row = await accounts.account(change.db, account)
+        before = await _registered(change.db, row["id"], number)
         await callbacks.set_endpoint(
-            db, row["id"], number, url,
+            change.db, row["id"], number, url,
             literal=literal, any_2xx=any_2xx, secret_sealed=secrets.seal(new_secret()),
         )  # fmt: skip
-        kept = next(e for e in await callbacks.endpoints_of(db, row["id"]) if e.kind == number)
+        kept = await _endpoint(change.db, row["id"], row["name"], number)
+        change.record(
+            f"account {row['id']}", before=None if before is None else _told(before), after=_told(kept)
+        )
     if address is not None and not may_dial(address, allowed):
         note(
             "This address is an internal one: it is called only by a node whose POMBO_CALLBACK_ALLOW covers it."
@@ -107,11 +113,13 @@ async def secret(
 ) -> Answer:
     """The secret that callbacks are signed with, for the receiver to check them by."""
     number = CallbackKind[kind.upper()]
-    async with every.reached() as (db, secrets):
-        row = await accounts.account(db, account)
+    async with every.changing("callback.secret") as (change, secrets):
+        row = await accounts.account(change.db, account)
         if rotate:
-            await callbacks.set_endpoint_secret(db, row["id"], number, secrets.seal(new_secret()))
-        kept = await _endpoint(db, row["id"], row["name"], number)
+            await callbacks.set_endpoint_secret(change.db, row["id"], number, secrets.seal(new_secret()))
+        kept = await _endpoint(change.db, row["id"], row["name"], number)
+        # Who looked at the secret may sign as we do: that is worth a record, too.
+        change.record(f"account {row['id']}", after={"kind": kind, "rotated": rotate})
     text = show_secret(secrets.unseal(kept.secret_sealed))
     facts = {"account": row["id"], "kind": kind, "secret": text, "rotated": rotate}
     return Answer(facts, Text(f"{'New signing' if rotate else 'Signing'} secret: {text}", style="bold"))
@@ -120,17 +128,36 @@ async def secret(
 async def remove(account: Account, /, *, kind: Kind, every: Every = EVERY) -> Answer:
     """Call an account no more. What waits for it is parked; its secret is forgotten."""
     number = CallbackKind[kind.upper()]
-    async with every.reached() as (db, _):
-        row = await accounts.account(db, account)
-        await _endpoint(db, row["id"], row["name"], number)
-        await callbacks.delete_endpoint(db, row["id"], number)
+    async with every.changing("callback.remove") as (change, _):
+        row = await accounts.account(change.db, account)
+        gone = await _endpoint(change.db, row["id"], row["name"], number)
+        await callbacks.delete_endpoint(change.db, row["id"], number)
+        change.record(f"account {row['id']}", before=_told(gone))
     return Answer(
         {"account": row["id"], "kind": kind}, Text(f"{row['name']} is called for {kind.upper()} no more.")
     )
 
 
+async def _registered(db: Database, account_id: int, kind: CallbackKind) -> callbacks.EndpointRow | None:
+    return next((row for row in await callbacks.endpoints_of(db, account_id) if row.kind == kind), None)
+
+
 async def _endpoint(db: Database, account_id: int, name: str, kind: CallbackKind) -> callbacks.EndpointRow:
-    for row in await callbacks.endpoints_of(db, account_id):
-        if row.kind == kind:
-            return row
-    raise PomboError(f"{name} has no URL registered for {kind.name.lower()}. See `pombo callback endpoints`.")
+    found = await _registered(db, account_id, kind)
+    if found is None:
+        raise PomboError(
+            f"{name} has no URL registered for {kind.name.lower()}. See `pombo callback endpoints`."
+        )
+    return found
+
+
+def _told(row: callbacks.EndpointRow) -> dict[str, Any]:
+    """For the audit trail. What stands in a URL behind the host may be the customer's password, so only its hash is told."""
+    parts = urlsplit(row.url)
+    origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return {
+        "kind": CallbackKind(row.kind).name.lower(),
+        "url": f"{origin}/… (SHA-256 {hashlib.sha256(row.url.encode()).hexdigest()[:7]}…)",
+        "literal": row.literal,
+        "any_2xx": row.any_2xx,
+    }

@@ -1,8 +1,8 @@
 """`callback list|show|replay`: what became of callbacks, and making them again."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pombo.callback.sign import webhook_id
+from pombo.cli.actor import this_actor
 from pombo.cli.answer import Answer, age, table, waiting
 from pombo.cli.options import EVERY, Every
 from pombo.errors import PomboError
@@ -20,6 +21,7 @@ from pombo.message import CallbackKind, CallbackState
 from pombo.number import masked
 from pombo.store import accounts
 from pombo.store import deliveries as store
+from pombo.store.audit import changing
 from pombo.store.database import Database
 from pombo.store.deliveries import Which
 
@@ -135,7 +137,8 @@ async def replay(
             count = await _replay_one(db, callback)
         else:
             which = await filter_.which(db, state or ("parked" if since is None else None), since)
-            count = await _replay_all(db, which, silent=every.json)
+            told = {**asdict(filter_), "state": state, "failed_since": failed_since}
+            count = await _replay_all(db, which, told, silent=every.json)
     return Answer({"callbacks": count}, Text(f"{count} callback(s) are due now."))
 
 
@@ -146,20 +149,25 @@ async def _replay_one(db: Database, callback_id: int) -> int:
         raise PomboError(
             f"{row['account']} has no URL registered for {kind}: pombo callback set {row['account']} --kind {kind} --url URL"
         )
-    count = await store.replay(db, [callback_id])
-    if not count:
-        raise PomboError("It is being called right now. Look again in a minute.")
+    async with changing(db, this_actor(), "callback.replay") as change:
+        count = await store.replay(change.db, [callback_id])
+        if not count:
+            raise PomboError("It is being called right now. Look again in a minute.")
+        change.record(f"callback {callback_id}", after={"callbacks": count})
     return count
 
 
-async def _replay_all(db: Database, which: Which, *, silent: bool) -> int:
-    """Page by page, with a bar for people."""
+async def _replay_all(db: Database, which: Which, told: Mapping[str, Any], *, silent: bool) -> int:
+    """Page by page, with a bar for people; each with its record. told: what was asked for."""
+    asked = {key: value for key, value in told.items() if value is not None}
     total = await store.count_replayable(db, which)
     done = 0
     with waiting("callbacks left", total, silent=silent) as progress:
         following: int | None = 0
         while following is not None:
-            count, following = await store.replay_page(db, which, following)
+            async with changing(db, this_actor(), "callback.replay") as change:
+                count, following = await store.replay_page(change.db, which, following)
+                change.record("callbacks", after={**asked, "callbacks": count}) if count else change.nothing()
             done += count
             progress(max(0, total - done))
     return done

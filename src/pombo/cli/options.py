@@ -11,7 +11,9 @@ from cyclopts import Parameter
 from pombo.config import Config, from_env
 
 if TYPE_CHECKING:
+    from pombo.account.secret import Secrets
     from pombo.app import Reached
+    from pombo.store.audit import Change
 
 Flag = Parameter(negative=())  # there is no --no-… of it
 
@@ -29,12 +31,27 @@ class Every:
         return from_env(data=self.data, **options)
 
     @asynccontextmanager
-    async def reached(self) -> AsyncIterator["Reached"]:
-        """The database, whether a node runs or not."""
+    async def reached(self, *, changes: bool = True) -> AsyncIterator["Reached"]:
+        """The database, whether a node runs or not; for reading only.
+
+        changes: for what cannot be one transaction (see `changing`), and sees to its records in the audit trail itself.
+        """
         from pombo.app import reached  # all stages hang on it: not for --help
 
-        async with reached(self.config()) as doors:
+        async with reached(self.config(), changes=changes) as doors:
             yield doors
+
+    @asynccontextmanager
+    async def changing(self, action: str) -> AsyncIterator[tuple["Change", "Secrets"]]:
+        """What a command changes: one transaction, which has to say what it did (`Change.record`), or nothing is done.
+
+        action: `smsc.set`, for the audit trail.
+        """
+        from pombo.cli.actor import this_actor
+        from pombo.store.audit import changing
+
+        async with self.reached() as (db, secrets), changing(db, this_actor(), action) as change:
+            yield change, secrets
 
 
 EVERY = Every()

@@ -47,15 +47,17 @@ async def change(
 ) -> Answer:
     """Set the price of one part of messages that fit all conditions. The old one for the same conditions goes."""
     price_milli = money.parse_price(amount)
-    async with every.reached() as (db, _):
+    async with every.changing("price.set") as (doing, _):
+        before = {row.id: _facts(row) for row in await prices.prices(doing.db)}
         price_id = await prices.set_price(
-            db,
+            doing.db,
             price_milli,
             prefix=prefix,
-            account_id=None if account is None else (await accounts.account(db, account))["id"],
+            account_id=None if account is None else (await accounts.account(doing.db, account))["id"],
             message_class=None if class_ is None else MessageClass[class_.upper()],
         )
-        [row] = [row for row in await prices.prices(db) if row.id == price_id]
+        [row] = [row for row in await prices.prices(doing.db) if row.id == price_id]
+        doing.record(f"price {price_id}", before=before.get(price_id), after=_facts(row))
     said = [
         row.prefix or "all numbers",
         row.account and f"account {row.account}",
@@ -71,8 +73,10 @@ async def remove(
     price: Annotated[int, Parameter(help="Its number, as `price list` shows it.")], /, *, every: Every = EVERY
 ) -> Answer:
     """Take a price away. Messages keep the price with which they were accepted."""
-    async with every.reached() as (db, _):
-        await prices.remove_price(db, price)
+    async with every.changing("price.remove") as (doing, _):
+        before = {row.id: _facts(row) for row in await prices.prices(doing.db)}
+        await prices.remove_price(doing.db, price)
+        doing.record(f"price {price}", before=before.get(price))
     return Answer({"price": price, "removed": True}, Text(f"Price {price} is gone."))
 
 

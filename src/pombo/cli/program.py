@@ -80,6 +80,9 @@ COMMANDS = {
     "callback list": ("delivery:show_all", "Callbacks, the newest first."),
     "callback show": ("delivery:show", "One callback, with the request and the answer of each attempt."),
     "callback replay": ("delivery:replay", "Make callbacks again at once."),
+    "audit list": ("audit:show", "Who changed what, when and from where."),
+    "audit verify": ("audit:verify", "Check that the audit trail is whole."),
+    "audit export": ("audit:export", "Write the audit trail as lines of JSON."),
 }
 
 _GROUPS = {
@@ -94,6 +97,7 @@ _GROUPS = {
     "reply": "Replies (MO) that came in.",
     "shortcode": "Whose the replies to a number are where they answer no message.",
     "callback": "Where customers are told of receipts (DLR) and replies (MO).",
+    "audit": "Who changed what.",
 }
 
 

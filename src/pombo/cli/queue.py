@@ -1,7 +1,7 @@
 """`queue list|retry|hold|release|discard`: messages that are not sent yet."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -12,6 +12,7 @@ from rich.console import Group
 from rich.prompt import Confirm
 from rich.text import Text
 
+from pombo.cli.actor import this_actor
 from pombo.cli.answer import Answer, age, at_terminal, table, waiting
 from pombo.cli.options import EVERY, Every, Flag
 from pombo.errors import PomboError
@@ -19,6 +20,7 @@ from pombo.message import MessageClass, QueueState, State
 from pombo.number import masked
 from pombo.store import accounts, explain, smscs
 from pombo.store import waiting as store
+from pombo.store.audit import changing
 from pombo.store.database import Database
 from pombo.store.waiting import Which
 
@@ -106,12 +108,12 @@ async def retry(
     *messages: Messages, filter_: Filter = ANY, all_: All = False, every: Every = EVERY
 ) -> Answer:
     """Try at once what waits for its next try, such as after an operator's temporary refusal."""
-    return await _each(store.retry, "tried at once", messages, filter_, all_, every)
+    return await _each("queue.retry", store.retry, "tried at once", messages, filter_, all_, every)
 
 
 async def hold(*messages: Messages, filter_: Filter = ANY, all_: All = False, every: Every = EVERY) -> Answer:
     """Keep waiting messages from being sent until they are released. Their validity does not end meanwhile."""
-    return await _each(store.hold, "held", messages, filter_, all_, every)
+    return await _each("queue.hold", store.hold, "held", messages, filter_, all_, every)
 
 
 async def release(
@@ -119,7 +121,7 @@ async def release(
 ) -> Answer:
     """Send held messages. Those whose fate is not known, under the policy `hold`, are sent once more: a handset may get
     them twice. Those whose validity is over end as expired."""
-    return await _each(store.release, "released", messages, filter_, all_, every)
+    return await _each("queue.release", store.release, "released", messages, filter_, all_, every)
 
 
 async def discard(
@@ -131,10 +133,13 @@ async def discard(
 ) -> Answer:
     """End waiting and held messages without sending them. Their state is cancelled, or undelivered where the operator
     has some of their parts already; their accounts are called back. It cannot be undone."""
-    return await _each(store.discard, "discarded", messages, filter_, all_, every, ask=not yes)
+    return await _each(
+        "queue.discard", store.discard, "discarded", messages, filter_, all_, every, ask=not yes
+    )
 
 
 async def _each(
+    action: str,
     page: _Page,
     done_to: str,
     given: Sequence[str],
@@ -144,7 +149,7 @@ async def _each(
     *,
     ask: bool = False,
 ) -> Answer:
-    """Page by page, with a bar for people."""
+    """Page by page, with a bar for people; each with its record."""
     if not (given or all_ or filter_ != ANY):
         raise PomboError(
             "Say which: ids of messages, --smsc, --account, --class, --older-than-min, or --all."
@@ -152,6 +157,9 @@ async def _each(
     done, after_id = 0, 0
     async with every.reached() as (db, _):
         which = await filter_.which(db, given)
+        asked = {key: value for key, value in asdict(filter_).items() if value is not None}
+        if which.message_ids is not None:
+            asked["message_ids"] = which.message_ids
         total = sum(row["messages"] for row in await store.counted(db, which))
         if ask and (every.json or not at_terminal()):
             raise PomboError(f"{total} message(s) in the queue fit. Discarding cannot be undone: add --yes.")
@@ -163,7 +171,9 @@ async def _each(
             following: int | None = 0
             while following is not None:
                 after_id = following
-                count, following = await page(db, which, after_id)
+                async with changing(db, this_actor(), action) as change:
+                    count, following = await page(change.db, which, after_id)
+                    change.record("queue", after={**asked, "messages": count}) if count else change.nothing()
                 done += count
                 progress(total - done)
     return Answer({"messages": done}, Text(f"{done} message(s) {done_to}."))

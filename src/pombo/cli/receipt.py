@@ -1,7 +1,7 @@
 """`receipt list|rematch`: receipts that no message owns yet."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -12,12 +12,13 @@ from cyclopts.validators import Number
 from rich.console import Group
 from rich.text import Text
 
+from pombo.cli.actor import this_actor
 from pombo.cli.answer import Answer, age, table
 from pombo.cli.options import EVERY, Every
 from pombo.errors import PomboError
 from pombo.number import masked
 from pombo.receipt.match import Receipts
-from pombo.store import endings, explain, parked, smscs
+from pombo.store import audit, endings, explain, parked, smscs
 from pombo.store.database import Connection, Database
 from pombo.store.queue import lock_of
 
@@ -84,7 +85,7 @@ async def rematch(
         raise PomboError("--part says which part of --message is meant: give both.")
     if message is not None and len(receipts) != 1:
         raise PomboError("--message takes exactly one receipt, by its number.")
-    async with every.reached() as (db, _):
+    async with every.reached(changes=True) as (db, _):
         if message is not None:
             return await _assign(db, receipts[0], message, part)
         if receipts:
@@ -93,7 +94,7 @@ async def rematch(
         matched = final = 0
         for one in chosen:
             of_one = Receipts(one.id, one.name)
-            final += len(await of_one.sweep(db, _caused))
+            final += len(await of_one.sweep(db, _recorded(of_one, f"smsc {one.id}")))
             matched += of_one.figures.rematched
         return _said(matched, final)
 
@@ -107,7 +108,7 @@ async def _these(db: Database, ids: Sequence[int]) -> tuple[int, int]:
         of_one = Receipts(smsc_id, name)
         async with db.transaction(lock_of(smsc_id)) as tx:
             now_final = await of_one.rematch_these(tx, its_ids)
-            await _caused(tx, now_final)
+            await _recorded(of_one, f"smsc {smsc_id}")(tx, now_final)
         final += len(now_final)
         matched += of_one.figures.rematched
     return matched, final
@@ -128,15 +129,29 @@ async def _assign(db: Database, receipt: int, given: str, part: int | None) -> A
         if len({attempt.part for attempt in attempts}) > 1:
             raise PomboError(f"The message {given!r} has several parts that wait: say which with --part.")
         final = await Receipts(waiting.smsc_id, waiting.smsc).assign(tx, receipt, attempts[-1])
-        await _caused(tx, final)
+        await endings.ended(tx, None, final)
+        after = {"message_id": message_id, "part": attempts[-1].part, "final": len(final)}
+        await audit.record(tx, this_actor(), "receipt.assign", f"receipt {receipt}", after=after)
     log.warning(
         "receipt_assigned", smsc=waiting.smsc, receipt=receipt, message_id=message_id, part=attempts[-1].part
     )
     return _said(1, len(final))
 
 
-async def _caused(tx: Connection, final: list[int]) -> None:
-    await endings.ended(tx, None, final)
+def _recorded(receipts: Receipts, subject: str) -> Callable[[Connection, list[int]], Awaitable[None]]:
+    """What each transaction of a rematch ends with: what its messages' ends cause, and the record of what it did."""
+    told = 0
+
+    async def recorded(tx: Connection, final: list[int]) -> None:
+        nonlocal told
+        await endings.ended(tx, None, final)
+        matched = receipts.figures.rematched - told
+        told += matched
+        if matched or final:
+            after = {"matched": matched, "final": len(final)}
+            await audit.record(tx, this_actor(), "receipt.rematch", subject, after=after)
+
+    return recorded
 
 
 def _said(matched: int, final: int) -> Answer:

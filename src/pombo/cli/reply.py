@@ -66,13 +66,13 @@ async def assign(
     if not replies:
         raise PomboError("Say which: ids of replies, as `pombo reply list --unowned` shows them.")
     wanted = sorted(set(replies))
-    async with every.reached() as (db, _):
-        row = await accounts.account(db, account)
-        async with db.transaction() as tx:
-            got = await owners.assign(tx, wanted, row["id"])
-            if got != wanted:
-                _refuse(set(wanted) - set(got), await owners.owned_by(tx, wanted))
-            await outbox.of_replies(tx, None, got)
+    async with every.changing("reply.assign") as (change, _):
+        row = await accounts.account(change.db, account)
+        got = await owners.assign(change.db, wanted, row["id"])
+        if got != wanted:
+            _refuse(set(wanted) - set(got), await owners.owned_by(change.db, wanted))
+        await outbox.of_replies(change.db, None, got)
+        change.record(f"account {row['id']}", after={"replies": got})
     facts = {"account": row["id"], "replies": [str(reply_id) for reply_id in got]}
     return Answer(facts, Text(f"{len(got)} reply(s) given to {row['name']}."))
 

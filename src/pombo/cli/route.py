@@ -46,10 +46,10 @@ async def add(
     """Send messages that fit all its conditions over a connection."""
     if operator is not None and not operator_name(operator):
         raise PomboError("The operator needs a name.")
-    async with every.reached() as (db, _):
-        account_id = None if account is None else (await accounts.account(db, account))["id"]
+    async with every.changing("route.add") as (change, _):
+        account_id = None if account is None else (await accounts.account(change.db, account))["id"]
         route_id = await routes.add_route(
-            db,
+            change.db,
             prefix,
             smsc,
             account_id=account_id,
@@ -58,8 +58,9 @@ async def add(
             position=position,
             weight=weight,
         )
-        [rule] = [Route(*row) for row in await routes.routes(db) if row["id"] == route_id]
-        names = await routes.names(db)
+        [rule] = [Route(*row) for row in await routes.routes(change.db) if row["id"] == route_id]
+        names = await routes.names(change.db)
+        change.record(f"route {route_id}", after=_facts(rule, names))
     if prefix and not _fits_a_number(prefix):
         note(
             f"No mobile number begins with {prefix}: numbers carry their country, such as 5511 for São Paulo."
@@ -106,8 +107,11 @@ async def remove(
     route: Annotated[int, Parameter(help="Its number, as `route list` shows it.")], /, *, every: Every = EVERY
 ) -> Answer:
     """Take a route away. Messages that it sent on their way stay on it."""
-    async with every.reached() as (db, _):
-        await routes.remove_route(db, route)
+    async with every.changing("route.remove") as (change, _):
+        there = [Route(*row) for row in await routes.routes(change.db) if row["id"] == route]
+        names = await routes.names(change.db)
+        await routes.remove_route(change.db, route)
+        change.record(f"route {route}", before=_facts(there[0], names))
     return Answer({"route": route, "removed": True}, Text(f"Route {route} is gone."))
 
 

@@ -40,7 +40,7 @@ async def send(
 
     It is in the queue when this returns; a running node takes it from there within a second.
     """
-    async with every.reached() as doors:
+    async with every.reached(changes=True) as doors:
         routes, _ = await at_this_moment(doors.db, every.config().operators_file)
         sender = Account.of(await accounts.account(doors.db, account))
         prices = await prices_now(doors.db)

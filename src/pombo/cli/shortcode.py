@@ -34,22 +34,24 @@ async def add(
 ) -> Answer:
     """Give an account the replies to a number that answer no message: all of them, or those with a keyword."""
     number, word = _number(number), _word(keyword)
-    async with every.reached() as (db, _):
-        row = await accounts.account(db, account)
-        await owners.add_owner(db, number, word, row["id"])
-        fitting = await _unowned(db, number, word, row["id"] if unowned else None)
+    async with every.changing("shortcode.add") as (change, _):
+        row = await accounts.account(change.db, account)
+        await owners.add_owner(change.db, number, word, row["id"])
+        fitting = await _unowned(change.db, number, word, row["id"] if unowned else None)
+        told = {"account": row["id"], "keyword": word, "assigned": fitting if unowned else 0}
+        change.record(f"shortcode {number}", after=told)
     facts = {
         "number": number, "keyword": word, "account": row["id"],
         "assigned": fitting if unowned else 0, "unowned": 0 if unowned else fitting,
     }  # fmt: skip
-    told = f"Replies to {number}{_beginning(word)} that answer no message go to {row['name']}."
+    said = f"Replies to {number}{_beginning(word)} that answer no message go to {row['name']}."
     if unowned:
-        told += f" {fitting} that nobody owned went there."
+        said += f" {fitting} that nobody owned went there."
     elif fitting:
-        told += (
+        said += (
             f" {fitting} that nobody owns stay as they are; the same command with --unowned gives them, too."
         )
-    return Answer(facts, Text(told))
+    return Answer(facts, Text(said))
 
 
 async def show(*, every: Every = EVERY) -> Answer:
@@ -71,11 +73,12 @@ async def show(*, every: Every = EVERY) -> Answer:
 async def remove(number: str, /, *, keyword: Keyword = "", every: Every = EVERY) -> Answer:
     """Take a number or a keyword from its account. What the account has got stays there."""
     number, word = _number(number), _word(keyword)
-    async with every.reached() as (db, _):
-        account_id = await owners.remove_owner(db, number, word)
-    if account_id is None:
-        what = f"The keyword {word!r} on {number}" if word else f"{number} without a keyword"
-        raise PomboError(f"{what} is nobody's. `pombo shortcode list` shows what is.")
+    async with every.changing("shortcode.remove") as (change, _):
+        account_id = await owners.remove_owner(change.db, number, word)
+        if account_id is None:
+            what = f"The keyword {word!r} on {number}" if word else f"{number} without a keyword"
+            raise PomboError(f"{what} is nobody's. `pombo shortcode list` shows what is.")
+        change.record(f"shortcode {number}", before={"account": account_id, "keyword": word})
     facts = {"number": number, "keyword": word, "account": account_id, "removed": True}
     return Answer(
         facts, Text(f"Replies to {number}{_beginning(word)} that answer no message are nobody's now.")

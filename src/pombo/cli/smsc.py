@@ -8,16 +8,19 @@ from cyclopts.validators import Number
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from pombo.cli.actor import this_actor
 from pombo.cli.answer import Answer, note, table, waiting
 from pombo.cli.options import EVERY, Every
 from pombo.cli.smsc_settings import Settings, check_fields, check_host, facts_of, read_password
 from pombo.cli.words import a_name
 from pombo.errors import PomboError
 from pombo.store import smscs
+from pombo.store.audit import changing
 from pombo.store.database import Database
 from pombo.store.smscs import Smsc, Standing
 
 _LOOK_S = 0.5
+_ACTIONS = {"started": "start", "draining": "drain", "stopped": "stop"}
 
 Port = Annotated[int, Parameter(help="Its SMPP port.", validator=Number(gte=1, lte=65535))]
 SystemId = Annotated[str, Parameter(help="The name to bind with.", allow_leading_hyphen=True)]
@@ -47,10 +50,11 @@ async def add(
     check_host(host)
     octets = check_fields(system_id=system_id, password=read_password(password))
     columns = settings.columns({})
-    async with every.reached() as (db, secrets):
+    async with every.changing("smsc.add") as (change, secrets):
         smsc_id = await smscs.add_smsc(
-            db, name, host, port, system_id, secrets.seal(octets["password"]), **columns
+            change.db, name, host, port, system_id, secrets.seal(octets["password"]), **columns
         )
+        change.record(f"smsc {smsc_id}", after=facts_of(await smscs.named(change.db, name)))
     return Answer({"smsc": smsc_id}, Text(f"Connection {smsc_id}, {name}: {host}:{port} as {system_id}."))
 
 
@@ -75,16 +79,21 @@ async def change(
     if rename is not None:
         columns["name"] = a_name(rename, "connection")
     octets = check_fields(system_id=system_id, password=None if password is None else read_password(password))
-    async with every.reached() as (db, secrets):
-        smsc = await smscs.named(db, name)
+    async with every.changing("smsc.set") as (doing, secrets):
+        smsc = await smscs.named(doing.db, name)
         columns |= settings.columns(dict(smsc.verdicts))
         if "password" in octets:
             columns["password_sealed"] = secrets.seal(octets["password"])
         if not columns:
             raise PomboError("There is nothing to change: `pombo smsc set --help` shows what can be set.")
-        await smscs.change_smsc(db, smsc.id, **columns)
-        changed = await smscs.named(db, columns.get("name", smsc.name))
-    before, after = facts_of(smsc), facts_of(changed)
+        await smscs.change_smsc(doing.db, smsc.id, **columns)
+        changed = await smscs.named(doing.db, columns.get("name", smsc.name))
+        before, after = facts_of(smsc), facts_of(changed)
+        doing.record(
+            f"smsc {smsc.id}",
+            before=before,
+            after=after | ({"new_password": True} if "password" in octets else {}),
+        )
     lines = [
         f"{key}: {_plain(before[key])} → {_plain(after[key])}" for key in after if before[key] != after[key]
     ]
@@ -158,12 +167,12 @@ async def drain(
 
 async def remove(name: Annotated[str, Parameter(help="Name or id.")], /, *, every: Every = EVERY) -> Answer:
     """Forget a connection that is stopped, that no route leads over and that no message waits for."""
-    async with every.reached() as (db, _):
-        smsc = await smscs.named(db, name)
-        standing = (await smscs.standings(db))[smsc.id]
+    async with every.changing("smsc.remove") as (change, _):
+        smsc = await smscs.named(change.db, name)
+        standing = (await smscs.standings(change.db))[smsc.id]
         if smsc.wanted != "stopped" or standing.bound:
             raise PomboError(f"Connection {smsc.name} runs. First: pombo smsc stop {smsc.name} --wait")
-        if routes := await smscs.routes_over(db, smsc.id):
+        if routes := await smscs.routes_over(change.db, smsc.id):
             numbers = ", ".join(str(route) for route in routes)
             raise PomboError(
                 f"Routes lead over {smsc.name}: {numbers}. First: pombo route remove {routes[0]}"
@@ -173,8 +182,9 @@ async def remove(name: Annotated[str, Parameter(help="Name or id.")], /, *, ever
                 f"{queued} message(s) in the queue are for {smsc.name}."
                 f" Start it again, or discard them: pombo queue discard --smsc {smsc.name}"
             )
-        unconfirmed = await smscs.unconfirmed(db, smsc.id)
-        await smscs.remove_smsc(db, smsc.id)
+        unconfirmed = await smscs.unconfirmed(change.db, smsc.id)
+        await smscs.remove_smsc(change.db, smsc.id)
+        change.record(f"smsc {smsc.id}", before=facts_of(smsc))
     if unconfirmed:
         note(f"{unconfirmed} part(s) sent over it have no final receipt, and will get none now.")
     return Answer(
@@ -190,8 +200,10 @@ async def _want(
     until: "_Until | None" = None,
 ) -> Answer:
     async with every.reached() as (db, _):
-        smsc = await smscs.named(db, name)
-        await smscs.change_smsc(db, smsc.id, wanted=wanted)
+        async with changing(db, this_actor(), f"smsc.{_ACTIONS[wanted]}") as change:
+            smsc = await smscs.named(change.db, name)
+            await smscs.change_smsc(change.db, smsc.id, wanted=wanted)
+            change.record(f"smsc {smsc.id}", before={"wanted": smsc.wanted}, after={"wanted": wanted})
         standing = (
             await _follow(db, smsc, until, as_json=every.json)
             if until

@@ -62,9 +62,11 @@ async def add(
     """Give an account one more API token; those it has stay valid. A new token is shown this once."""
     terms = Terms(_name(name), _class(class_), _scopes(scope), parse_networks(from_), _moment(expires))
     given = _read() if import_ else new_token()
-    async with every.reached() as (db, secrets):
-        row = await accounts.account(db, account)
-        token_id = await tokens.add(db, row["id"], *kept(given, secrets), terms)
+    async with every.changing("token.add") as (doing, secrets):
+        row = await accounts.account(doing.db, account)
+        token_id = await tokens.add(doing.db, row["id"], *kept(given, secrets), terms)
+        after = _terms(await tokens.token(doing.db, token_id)) | {"imported": import_}
+        doing.record(f"token {token_id}", after=after)
     facts = {"account": row["id"], "token_id": token_id}
     if import_:
         return Answer({**facts, "imported": True}, Text(f"{row['name']} may use this token now."))
@@ -112,8 +114,8 @@ async def change(
     """Change what a token may do; what is not given stays. Takes effect at once."""
     if name is class_ is scope is from_ is expires is None:
         raise PomboError("Nothing to change: give at least one option. `pombo token set --help` shows them.")
-    async with every.reached() as (db, _), db.transaction() as tx:
-        row = await tokens.token(tx, token)
+    async with every.changing("token.set") as (doing, _):
+        row = await tokens.token(doing.db, token)
         if row["revoked_at"] is not None:
             raise PomboError(f"Token {token} is revoked for good. `pombo token add` makes a new one.")
         terms = Terms(
@@ -123,8 +125,10 @@ async def change(
             row["networks"] if from_ is None else parse_networks(from_),
             row["expires_at"] if expires is None else _moment(expires),
         )
-        await tokens.change(tx, token, terms)
-        row = await tokens.token(tx, token)
+        before = _terms(row)
+        await tokens.change(doing.db, token, terms)
+        row = await tokens.token(doing.db, token)
+        doing.record(f"token {token}", before=before, after=_terms(row))
     fact = _facts(row)
     shown = (
         f"Token {token} of {row['account']}: {', '.join(fact['scopes'])}; class {fact['class'] or 'of the account'};"
@@ -143,11 +147,13 @@ async def rotate(
     """Make a new token like an old one, which ends after a while. The new token is shown this once."""
     overlap_s = _overlap_s(overlap)
     given = new_token()
-    async with every.reached() as (db, secrets):
-        row = await tokens.token(db, token)
-        new = await tokens.rotate(db, token, *kept(given, secrets), overlap_s)
-    if new is None:
-        raise PomboError(f"Token {token} is {row['state']}. `pombo token add` makes a new one.")
+    async with every.changing("token.rotate") as (doing, secrets):
+        row = await tokens.token(doing.db, token)
+        new = await tokens.rotate(doing.db, token, *kept(given, secrets), overlap_s)
+        if new is None:
+            raise PomboError(f"Token {token} is {row['state']}. `pombo token add` makes a new one.")
+        after = _terms(await tokens.token(doing.db, token)) | {"new_token_id": new["id"]}
+        doing.record(f"token {token}", before=_terms(row), after=after)
     facts = {
         "account": row["account_id"],
         "token_id": new["id"],
@@ -161,9 +167,14 @@ async def rotate(
 
 async def revoke(token: TokenId, /, *, every: Every = EVERY) -> Answer:
     """End a token at once and for good."""
-    async with every.reached() as (db, _):
-        row = await tokens.token(db, token)
-        revoked = await tokens.revoke(db, token)
+    async with every.changing("token.revoke") as (doing, _):
+        row = await tokens.token(doing.db, token)
+        revoked = await tokens.revoke(doing.db, token)
+        if revoked:
+            after = _terms(await tokens.token(doing.db, token))
+            doing.record(f"token {token}", before=_terms(row), after=after)
+        else:
+            doing.nothing()
     shown = f"Token {token} of {row['account']} is revoked{'' if revoked else ' already'}."
     return Answer({"token_id": token, "account": row["account_id"], "revoked": revoked}, Text(shown))
 
@@ -184,6 +195,15 @@ def _facts(row: asyncpg.Record) -> dict[str, Any]:
         "expires_at": iso(row["expires_at"]),
         "revoked_at": iso(row["revoked_at"]),
     }
+
+
+_TERMS = ("account", "prefix", "name", "class", "scopes", "addresses", "expires_at", "revoked_at")
+
+
+def _terms(row: asyncpg.Record) -> dict[str, Any]:
+    """For the audit trail."""
+    facts = _facts(row)
+    return {key: facts[key] for key in _TERMS}
 
 
 def _ago(at: datetime | None) -> str:

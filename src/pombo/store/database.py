@@ -36,6 +36,7 @@ _HOT = {
 # A node that is frozen or cut off in the middle of a transaction must not keep its locks: others wait for them to
 # take over what it owned.
 _SERVER = {"application_name": "pombo", "idle_in_transaction_session_timeout": "5s"}
+_READ_ONLY = {"default_transaction_read_only": "on"}
 
 T = TypeVar("T")
 
@@ -58,10 +59,13 @@ class Database:
         self._pool = pool
 
     @classmethod
-    async def open(cls, dsn: str, *, size: int = 10, hot: bool = False) -> "Database":
+    async def open(
+        cls, dsn: str, *, size: int = 10, hot: bool = False, read_only: bool = False
+    ) -> "Database":
         """Connect and check the server. Raises PomboError when it is missing, too old or not durable.
 
         hot: for the statements of the message path (see _HOT); else for people's queries, planned each time.
+        read_only: the server refuses changes in every transaction that does not begin as `begin read write`.
         """
         try:
             pool = await asyncpg.create_pool(
@@ -70,7 +74,7 @@ class Database:
                 max_size=size,
                 connection_class=_Connection,
                 max_inactive_connection_lifetime=0,
-                server_settings={**_SERVER, **(_HOT if hot else {})},
+                server_settings={**_SERVER, **(_HOT if hot else {}), **(_READ_ONLY if read_only else {})},
                 command_timeout=60,
             )
         except ValueError:  # which may quote a part of the password
@@ -144,6 +148,37 @@ class Database:
         try:
             async with self._pool.acquire(timeout=10) as connection:
                 yield connection  # type: ignore[misc]
+        except LOST as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from error
+
+
+class Within(Database):
+    """A Database whose statements belong to one transaction, which somebody else commits: what would be a transaction of
+    its own is a savepoint here. For one task."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection_within = connection
+
+    @asynccontextmanager
+    async def transaction(self, begin: str = "begin") -> AsyncIterator["Connection"]:
+        _, _, more = begin.partition(";")  # the locks, which stay until the commit
+        async with self._connection() as connection:
+            if more.strip():
+                await connection.execute(more)
+            yield connection
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator["Connection"]:
+        connection = self._connection_within
+        try:
+            await connection.execute("savepoint within")
+            try:
+                yield connection
+            except BaseException:
+                if not connection.is_closed():
+                    await connection.execute("rollback to savepoint within; release savepoint within")
+                raise
+            await connection.execute("release savepoint within")
         except LOST as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from error
 
