@@ -14,6 +14,7 @@ from time import monotonic, process_time
 
 import uvloop
 
+from pombo.message import MessageClass
 from pombo.send.turn import Turns
 from pombo.store.database import Database
 from pombo.store.embedded import Embedded
@@ -32,8 +33,8 @@ with new as (
                          accepted_at)
     select id, account_id, id::text, '', 5511999999999, 'oi', false, 1, 80, 1, now() from new
 )
-insert into queue (message_id, smsc_id, account_id, due_at, expires_at, parts)
-select id, 1, account_id, now() + make_interval(secs => $4), now() + interval '1 day', 1 from new
+insert into queue (message_id, smsc_id, account_id, class, due_at, expires_at, parts)
+select id, 1, account_id, $5, now() + make_interval(secs => $4), now() + interval '1 day', 1 from new
 """
 
 PLAIN_INDEX = "create index queue_due on queue (smsc_id, class, due_at, message_id) where state = 0"
@@ -128,7 +129,7 @@ async def steps(fair, plain, rows):
             await claimer.db.execute(sql, *args)
 
     async def fill(first_account, accounts, count, due_s=-60.0):
-        await both(FILL, first_account, accounts, count, due_s)
+        await both(FILL, first_account, accounts, count, due_s, MessageClass.TRANSACTIONAL)
 
     await fill(1, 1, ROUNDS * CLAIMS * ROOM)
     await compare(fair, plain, "from an empty queue, one account")
