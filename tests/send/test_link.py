@@ -346,7 +346,7 @@ async def test_outcomes_survive_a_database_that_refuses_and_then_goes_away(offic
     async def commit_results(*args):
         calls.append(args)
         if len(calls) == 1:
-            raise asyncpg.DeadlockDetectedError("once")
+            raise asyncpg.DataError("once")
         if len(calls) == 3:
             raise Unavailable("gone")
         await real(*args)

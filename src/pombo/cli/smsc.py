@@ -177,13 +177,12 @@ async def remove(name: Annotated[str, Parameter(help="Name or id.")], /, *, ever
             raise PomboError(
                 f"Routes lead over {smsc.name}: {numbers}. First: pombo route remove {routes[0]}"
             )
-        if queued := standing.waiting + standing.writing + standing.held:
+        unconfirmed = await smscs.unconfirmed(change.db, smsc.id)
+        if not await smscs.remove_smsc(change.db, smsc.id):
             raise PomboError(
-                f"{queued} message(s) in the queue are for {smsc.name}."
+                f"Messages in the queue are for {smsc.name}."
                 f" Start it again, or discard them: pombo queue discard --smsc {smsc.name}"
             )
-        unconfirmed = await smscs.unconfirmed(change.db, smsc.id)
-        await smscs.remove_smsc(change.db, smsc.id)
         change.record(f"smsc {smsc.id}", before=facts_of(smsc))
     if unconfirmed:
         note(f"{unconfirmed} part(s) sent over it have no final receipt, and will get none now.")

@@ -16,7 +16,7 @@ from pombo.smpp.pdu import DataSm, DeliverSm
 from pombo.smpp.status import Status
 from pombo.store import endings, outbox, queue
 from pombo.store.callbacks import Job
-from pombo.store.database import LOST, Connection, Database
+from pombo.store.database import LOST, NOT_NOW, Connection, Database
 from pombo.store.queue import Attempt, Ending, Retry
 
 log = structlog.get_logger()
@@ -145,8 +145,8 @@ class Settlement:
         """Commit what has gathered; returns each delivery with the command_status to answer it with.
 
         in_flight: whether a submit to this handset has no response yet.
-        Raises Unavailable, with everything kept, when the database is not there. What was committed all the same
-        changes nothing when it is written again.
+        Raises Unavailable, with everything kept, when the database is not there, or somebody held a lock. What was
+        committed all the same changes nothing when it is written again.
         """
         batch, self._gathered = self._gathered, _Batch([], [], [], [])
         self._committing = batch
@@ -157,7 +157,7 @@ class Settlement:
         try:
             await self._write(batch, unsettled)
             return [(delivery, Status.ESME_ROK) for delivery in batch.deliveries]
-        except (Unavailable, *LOST):
+        except (Unavailable, *LOST, *NOT_NOW):
             self._keep(batch)
             raise Unavailable("the settlement was not committed") from None
         except (
@@ -179,7 +179,7 @@ class Settlement:
             status = int(Status.ESME_ROK)
             try:
                 await self._write(piece, in_flight)
-            except (Unavailable, *LOST):
+            except (Unavailable, *LOST, *NOT_NOW):
                 # Those before it are answered later, too: a delivery that is stored twice is stored once.
                 for again in pieces[n:] + [_Batch([], [], [], [delivery]) for delivery, _ in answers]:
                     self._keep(again)

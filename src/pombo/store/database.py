@@ -21,6 +21,9 @@ LOST = (
     asyncpg.InternalClientError,
 )
 
+# What may go well the next time, with nothing done this time: somebody else held a lock.
+NOT_NOW = (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+
 # The hot statements must keep one plan while their tables grow from empty to millions and back: an index
 # scan with nested loops is right at every size, and a generic plan saves planning each time.
 _HOT = {

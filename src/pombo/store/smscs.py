@@ -169,9 +169,13 @@ async def routes_over(db: Db, smsc_id: int) -> list[int]:
     ]
 
 
-async def remove_smsc(db: Db, smsc_id: int) -> None:
-    """Its messages and attempts stay; nothing of them refers to it any more but its number."""
-    await db.execute("delete from smsc where id = $1", smsc_id)
+async def remove_smsc(db: Db, smsc_id: int) -> bool:
+    """Its messages and attempts stay; nothing of them refers to it any more but its number. False when a message in
+    the queue is for it."""
+    removed = (
+        "delete from smsc where id = $1 and not exists (select from queue where smsc_id = $1) returning true"
+    )
+    return bool(await db.fetchval(removed, smsc_id))
 
 
 async def move_smsc(db: Db, smsc_id: int, host: str, port: int) -> None:
