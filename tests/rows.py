@@ -23,6 +23,8 @@ def one_message(
     cost_milli: int = 80,
     valid_s: int = 3600,
     message_class: int = MessageClass.TRANSACTIONAL,
+    opens_at: datetime | None = None,
+    closes_at: datetime | None = None,
 ) -> NewMessages:
     """An accepted message with the id as its client's id."""
     return NewMessages(
@@ -46,6 +48,9 @@ def one_message(
         smsc_ids=[smsc_id],
         content_hmacs=[b"hash"],
         validities_s=[valid_s],
+        scheduled_ats=[None],
+        opens_ats=[opens_at],
+        closes_ats=[closes_at],
     )
 
 

@@ -22,6 +22,27 @@ DDDS = frozenset(
     )
 )
 
+# Time zones of the areas (IANA names) that have another one than São Paulo's. An area across a border of zones has both:
+# in which of them a handset is cannot be told.
+_SAO_PAULO = ("America/Sao_Paulo",)
+_ZONES: dict[int, tuple[str, ...]] = {
+    63: ("America/Araguaina",),
+    **dict.fromkeys((65, 66), ("America/Cuiaba",)),
+    67: ("America/Campo_Grande",),
+    68: ("America/Rio_Branco",),
+    69: ("America/Porto_Velho",),
+    **dict.fromkeys((71, 73, 74, 75, 77), ("America/Bahia",)),
+    **dict.fromkeys((79, 82), ("America/Maceio",)),
+    81: ("America/Recife", "America/Noronha"),  # the islands are of this area
+    87: ("America/Recife",),
+    **dict.fromkeys((83, 84, 85, 86, 88, 89, 98, 99), ("America/Fortaleza",)),
+    **dict.fromkeys((91, 94, 96), ("America/Belem",)),
+    92: ("America/Manaus",),
+    93: ("America/Santarem",),
+    95: ("America/Boa_Vista",),
+    97: ("America/Manaus", "America/Eirunepe"),  # the west of Amazonas has the hour of Acre
+}
+
 _COUNTRY = "55"
 _BRAZIL = 55_00000000000  # in front of 11 digits
 _LONGEST = 64  # characters that anybody needs to type a number
@@ -49,6 +70,19 @@ def normalise(text: str) -> int | None:
     if length == 13 and text[:5] in _MOBILE_E164 and text.isascii() and text.isdigit():
         return int(text)
     return _typed(text)
+
+
+def zone_names(number: int) -> tuple[str, ...]:
+    """The time zones that a number of Brazil may be in, the one of most people first; none for one of elsewhere."""
+    ddd = area_code(number)
+    return _ZONES.get(ddd, _SAO_PAULO) if ddd else ()
+
+
+def area_code(number: int) -> int:
+    """The DDD of a number of Brazil; 0 for one of elsewhere."""
+    if number // 10**11 == int(_COUNTRY):
+        return number // 10**9 % 100
+    return number // 10**8 % 100 if number // 10**10 == int(_COUNTRY) else 0
 
 
 def national(number: int) -> str:

@@ -74,7 +74,7 @@ def test_account_list_shows_balances_and_prices(pombo: Pombo) -> None:
                 "account": 1, "name": "Café & Cia", "active": True, "balance_milli": 1_234_500,
                 "available_milli": 1_234_500, "billing": "prepaid", "limit_milli": 0, "low_balance_milli": 0,
                 "price_milli": 80, "refund_rejected": True, "refund_undelivered": False, "class": "transactional",
-                "text_mode": "ascii", "addresses": [], "demo": False,
+                "text_mode": "ascii", "addresses": [], "window": "mon-sat 09:00-22:00", "demo": False,
             }
         ]
     }  # fmt: skip

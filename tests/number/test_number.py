@@ -1,12 +1,15 @@
 import re
+from datetime import UTC, datetime
 from itertools import product
+from zoneinfo import ZoneInfo
 
 import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers import timezone
 
-from pombo.number import DDDS, masked, national, normalise, pretty
+from pombo.number import DDDS, area_code, masked, national, normalise, pretty, zone_names
 
 # What Google's library takes for a mobile of Brazil, without country and trunk.
 _metadata = phonenumbers.PhoneMetadata.metadata_for_region("BR")
@@ -218,3 +221,19 @@ def test_numbers_of_elsewhere_are_shown_whole() -> None:
     assert national(351912345678) == "351912345678"
     assert pretty(351912345678) == "+351912345678"
     assert masked(351912345678) == "+********5678"
+
+
+# phonenumbers still has the west of Pará as it was until 2008, when the whole state took the hour of Belém.
+@pytest.mark.parametrize("ddd", sorted(DDDS - {"93", "94"}))
+def test_every_area_has_the_hours_that_phonenumbers_knows(ddd: str) -> None:
+    known = timezone.time_zones_for_number(phonenumbers.parse(f"+55{ddd}34567890"))
+    assert _hours(zone_names(int(f"55{ddd}987654321"))) >= _hours(known)
+
+
+def _hours(names: "tuple[str, ...]") -> "set[object]":
+    return {datetime(2026, 7, 1, tzinfo=UTC).astimezone(ZoneInfo(name)).utcoffset() for name in names}
+
+
+def test_area_codes_are_those_of_numbers_of_brazil() -> None:
+    assert [area_code(n) for n in (5568987654321, 556878123456, 351912345678, 15551234567)] == [68, 68, 0, 0]
+    assert zone_names(351912345678) == ()

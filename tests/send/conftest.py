@@ -6,6 +6,7 @@ import ssl
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -235,12 +236,13 @@ class Office:
         sent: str | None = None,
         account_id: int | None = None,
         message_class: int = MessageClass.TRANSACTIONAL,
+        opens_at: datetime | None = None,
     ) -> int:
         """One message, committed and due. account_id: the office's own unless another one is given."""
         (message_id,) = self.ids.take(1, time.time())
         new = one_message(
             account_id or self.account_id, message_id, number, self.smsc.id, text=text, parts=parts, valid_s=valid_s,
-            message_class=message_class,
+            message_class=message_class, opens_at=opens_at,
         )  # fmt: skip
         await accept(self.db, new)
         if self.link is not None:

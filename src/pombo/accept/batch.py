@@ -66,27 +66,34 @@ def _of_object(members: Parameters, query: Parameters) -> list[tuple[str, Parame
     mode = members.get("codificacao")
     if mode is None:
         mode = query.get("codificacao")
+    schedule = query.get("agendar") if _is_blank(members.get("agendar")) else members["agendar"]
     inner = members.get("mensagens")
     if isinstance(inner, str) and inner.strip():  # JSON in a field of a form
         inner = read.of_json(as_text(inner).encode())
         if isinstance(inner, list) and any(
             isinstance(member, dict) and "mensagens" in lower_names(member) for member in inner
         ):
-            return _of_value(inner, {"token": token, "codificacao": mode}).messages
+            return _of_value(inner, {"token": token, "codificacao": mode, "agendar": schedule}).messages
     if isinstance(inner, dict) and inner:
         inner = [inner]
     if isinstance(inner, list) and inner:
         if len(inner) > _MOST_ITEMS:
             raise TooMany
-        return [(token, _message(m, mode) if isinstance(m, dict) else NO_OBJECT) for m in inner]
+        return [(token, _message(m, mode, schedule) if isinstance(m, dict) else NO_OBJECT) for m in inner]
     if inner is None and {"destino", "msg"} & members.keys():
-        return [(token, _message(members, mode))]
+        return [(token, _message(members, mode, schedule))]
     return [(token, NO_MESSAGES)]
 
 
-def _message(given: Parameters, mode: Any) -> Parameters:
-    """mode: the `codificacao` of its object, for a message that has none of its own."""
+def _message(given: Parameters, mode: Any, schedule: Any) -> Parameters:
+    """mode, schedule: the `codificacao` and `agendar` of its object, for a message that has none of its own."""
     message = lower_names(given)
     if mode is not None and message.get("codificacao") is None:
         message["codificacao"] = mode
+    if not _is_blank(schedule) and _is_blank(message.get("agendar")):
+        message["agendar"] = schedule
     return message
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())

@@ -14,8 +14,10 @@ import asyncpg
 import structlog
 
 from pombo.account.account import Account
+from pombo.account.window import AT_ONCE, When, when
 from pombo.errors import Refusal, Unavailable
 from pombo.figures import Histogram
+from pombo.message import MessageClass
 from pombo.route.routes import Route
 from pombo.store import blocks
 from pombo.store import intake as rows
@@ -47,6 +49,7 @@ class Submission:
         "price_milli",
         "refusal",
         "route",
+        "scheduled_at",
     )
 
     def __init__(
@@ -66,6 +69,7 @@ class Submission:
         self.route: Route | None = None
         self.held_for = ""  # why a person looks at it before it is sent; "": nobody does
         self.ours = False  # the platform's own word, which no block list stops
+        self.scheduled_at: datetime | None = None  # as the customer asked
         self.accepted_at: datetime | None = None  # set once it is known to be stored
 
     @property
@@ -311,7 +315,7 @@ class Intake:
     def _rows(self, fresh: list[Submission], now: datetime) -> rows.NewMessages:
         self._name(fresh)
         costs: dict[int, list[int]] = {}
-        kinds: dict[tuple[int, int, int, bool, int, int, int, str], int] = {}
+        kinds: dict[tuple[int, int, int, bool, int, int, int, str, When], int] = {}
         columns = rows.NewMessages([], [], [], now, *([] for _ in rows.NewMessages._fields[4:]))
         columns.message_ids.extend(self._ids.take(len(fresh), now.timestamp()))
         for s in fresh:
@@ -322,7 +326,7 @@ class Intake:
             cost[1] += 1
             kind = (
                 account.id, route.smsc_id, route.validity_s, outgoing.ucs2, outgoing.parts, s.price_milli,
-                account.message_class, s.held_for,
+                account.message_class, s.held_for, _when(s, now),
             )  # fmt: skip
             columns.kinds.append(kinds.setdefault(kind, len(kinds) + 1))
             columns.client_refs.append(s.client_ref)
@@ -331,7 +335,7 @@ class Intake:
             columns.bodies.append(s.body)
             columns.sent_bodies.append(None if outgoing.sent == s.body else outgoing.sent)
             columns.content_hmacs.append(s.content_hmac)
-        for account_id, smsc_id, validity_s, ucs2, parts, price_milli, message_class, held_for in kinds:
+        for account_id, smsc_id, validity_s, ucs2, parts, price_milli, message_class, held_for, at in kinds:
             columns.owner_ids.append(account_id)
             columns.smsc_ids.append(smsc_id)
             columns.validities_s.append(validity_s)
@@ -340,6 +344,9 @@ class Intake:
             columns.prices_milli.append(price_milli)
             columns.classes.append(message_class)
             columns.held_for.append(held_for)
+            columns.scheduled_ats.append(at.scheduled_at)
+            columns.opens_ats.append(at.opens_at)
+            columns.closes_ats.append(at.closes_at)
         for account_id in sorted(costs):
             columns.account_ids.append(account_id)
             columns.costs_milli.append(costs[account_id][0])
@@ -359,6 +366,14 @@ class Intake:
         now = (int(time.time() * 1000) - EPOCH_MS & 0xFF_FFFF_FFFF) << 12
         self._reference = max(self._reference + 1, now + self._reference_offset)
         return f"{self._reference & 0xF_FFFF_FFFF_FFFF:013x}"
+
+
+def _when(s: Submission, now: datetime) -> When:
+    account = s.account
+    assert account is not None
+    if s.scheduled_at is None and account.message_class != MessageClass.MARKETING:
+        return AT_ONCE
+    return when(s.scheduled_at, account.message_class, account.marketing_window, s.number, account.zone, now)
 
 
 def _simple(submissions: list[Submission]) -> bool:

@@ -205,6 +205,7 @@ class LegacyApi:
             as_text(message.get("msg")),
             as_ref(message.get("id")),
             as_ref(message.get("codificacao")),
+            as_ref(message.get("agendar")),
             routes=self._routes(),
             prices=self._prices(),
             secrets=self._secrets,

@@ -1,6 +1,9 @@
 """The rules by which one message is accepted or refused, before the store is asked."""
 
 import re
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from pombo import number
 from pombo.accept.intake import Submission
@@ -13,6 +16,12 @@ from pombo.text.outgoing import MODES, prepare
 
 _CLIENT_REF = re.compile(r"[\x21-\x7e]{1,64}")
 _NO_MODE = "codificacao deve ser ascii, auto ou unicode"
+_SCHEDULE = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d)?)", re.ASCII)
+_SCHEDULE_MOST_CHARACTERS = 19
+_SCHEDULE_MOST = timedelta(days=366)
+_SCHEDULE_LEAST = timedelta(
+    hours=-24
+)  # clocks that are wrong, and requests that were held up: it goes at once
 _MOST_CHARACTERS_A_PART = 640  # 160 septets, times the most characters that may melt into one when accents go
 
 
@@ -22,6 +31,7 @@ def judge(
     text: str,
     client_ref: str | None,
     text_mode: str | None = "",
+    schedule: str | None = "",
     *,
     routes: Routes,
     prices: Prices,
@@ -29,8 +39,8 @@ def judge(
 ) -> Submission:
     """A submission with its number, text, route and price; or with the refusal of the first rule it breaks.
 
-    client_ref, text_mode: "" where the customer gave none, None where what was given cannot be one. A refused submission
-    that may be a retry of an accepted one carries what the intake needs to find out.
+    client_ref, text_mode, schedule (a local time): "" where the customer gave none, None where what was given cannot be
+    one. A refused submission that may be a retry of an accepted one carries what the intake needs to find out.
     """
     submission = Submission(account, destination, client_ref or "")
     submission.refusal = _refusal_of_sender(account)
@@ -63,9 +73,40 @@ def judge(
         submission.refusal = Refusal.TOO_LONG
     elif submission.route is None:
         submission.refusal = Refusal.NO_ROUTE
+    elif schedule is None or schedule.strip():
+        _schedule(submission, schedule, account.zone)
     part_milli = prices.of(account, normalised, account.message_class)
     submission.price_milli = part_milli * submission.outgoing.parts
     return submission
+
+
+def _schedule(submission: Submission, given: str | None, zone: ZoneInfo) -> None:
+    """A time that makes no sense is refused: a message must not go out at another one."""
+    given = (given or "").strip()
+    at = _scheduled_at(given, zone) if len(given) <= _SCHEDULE_MOST_CHARACTERS else None
+    ahead = timedelta() if at is None else at - datetime.now(UTC)
+    if at is None:
+        detail = "agendar deve ser AAAA-MM-DD HH:MM:SS"
+    elif ahead > _SCHEDULE_MOST:
+        detail = "agendar deve ser dentro de 366 dias"
+    elif ahead < _SCHEDULE_LEAST:
+        detail = "agendar ja passou ha mais de 24 horas"
+    else:
+        submission.scheduled_at = at
+        return
+    submission.refusal, submission.detail = Refusal.MALFORMED, detail
+
+
+@lru_cache(maxsize=256)
+def _scheduled_at(text: str, zone: ZoneInfo) -> datetime | None:
+    """None for what is no time. The messages of a campaign share theirs."""
+    found = _SCHEDULE.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        return datetime.fromisoformat(" ".join(found.groups())).replace(tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def no_message(account: Account | None, detail: str) -> Submission:

@@ -6,6 +6,9 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from pombo.account import window
+from pombo.account.window import Window
+
 
 class Account(NamedTuple):
     id: int
@@ -16,6 +19,7 @@ class Account(NamedTuple):
     text_mode: str  # 'ascii', 'auto' or 'unicode'
     zone: ZoneInfo
     message_class: int = 1  # message.MessageClass, of messages that say nothing else
+    marketing_window: Window | None = window.parse(window.DEFAULT)  # None: at any hour
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> "Account":
@@ -28,6 +32,7 @@ class Account(NamedTuple):
             row["text_mode"],
             ZoneInfo(row["time_zone"]),
             row["class"],
+            window.parse(row["marketing_window"]),
         )
 
     def local(self, at: datetime | None) -> str:

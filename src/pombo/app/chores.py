@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
+from pombo.app import windows
 from pombo.errors import Unavailable
 from pombo.inbound.replies import Replies
 from pombo.receipt import match
@@ -91,6 +92,12 @@ class Chores:
             self._notify(jobs)
             if len(final) < _EXPIRE_PAGE:
                 return
+
+    async def put_off(self) -> None:
+        """What marketing still waits when its window closes."""
+        messages = await windows.put_off(self._db)
+        if messages:
+            log.info("messages_put_off", messages=messages)
 
 
 async def every(pause_s: float, act: Callable[[], Awaitable[None]]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
@@ -12,6 +13,7 @@ import structlog
 from pombo.accept.auth import Authenticator
 from pombo.accept.intake import Intake
 from pombo.accept.legacy import LegacyApi
+from pombo.account import holidays
 from pombo.account.secret import Secrets
 from pombo.app import identity, stages
 from pombo.app.chores import Chores, every
@@ -48,6 +50,7 @@ _RENEW_S = 10.0
 _SWEEP_S = 60.0
 _UNANSWERED_S = 5.0
 _EXPIRE_S = 5.0
+_WINDOWS_S = 5.0
 _ROUTING_S = 1.0
 _UPKEEP_S = 60.0
 _USES_S = 60.0
@@ -216,6 +219,9 @@ class Node:
         self._renewing = asyncio.create_task(every(_RENEW_S, self._renew), name="renew")
         self._tasks = [
             asyncio.create_task(self._listen(), name="listen"),
+            asyncio.create_task(
+                asyncio.to_thread(holidays.prepare, time.localtime().tm_year), name="holidays"
+            ),
             asyncio.create_task(every(_RELOAD_S, self._reload), name="reload"),
             asyncio.create_task(every(_RELOAD_S, self._routing.refresh_operators), name="operators"),
             asyncio.create_task(every(_USES_S, self._authenticator.write_uses), name="uses of tokens"),
@@ -230,6 +236,7 @@ class Node:
                 every(_UNANSWERED_S, self._chores.settle_unanswered), name="settle unanswered"
             ),
             asyncio.create_task(every(_EXPIRE_S, self._chores.expire), name="expire"),
+            asyncio.create_task(every(_WINDOWS_S, self._chores.put_off), name="windows"),
             asyncio.create_task(every(_ROUTING_S, self._routing.tick), name="routing"),
             asyncio.create_task(every(_OPT_OUTS_S, self._opt_outs.step), name="opt-outs"),
             asyncio.create_task(every(_UPKEEP_S, Upkeep(self.db).step), name="upkeep"),

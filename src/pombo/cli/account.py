@@ -56,12 +56,12 @@ async def show(*, every: Every = EVERY) -> Answer:
         rows = await accounts.accounts(db)
     facts = [facts_of(row) for row in rows]
     shown = table(
-        ">id", "name", ">balance", ">may spend", ">per part", "class", "",
+        ">id", "name", ">balance", ">may spend", ">per part", "class", "marketing", "",
         rows=(
             (
                 str(row["id"]), row["name"], money.show(row["balance_milli"]), money.show(row["available_milli"]),
                 money.show_price(row["price_milli"]),
-                _class(row),
+                _class(row), row["marketing_window"],
                 ", ".join(word for word, true in (("suspended", not row["active"]), ("demo", row["demo"])) if true),
             )
             for row in rows

@@ -11,6 +11,7 @@ from cyclopts.validators import Number
 from rich.console import Group
 from rich.text import Text
 
+from pombo.account import window as windows
 from pombo.account.token import parse_networks
 from pombo.cli import money
 from pombo.cli.answer import Answer, iso, table
@@ -18,7 +19,7 @@ from pombo.cli.options import EVERY, Every
 from pombo.cli.token import From
 from pombo.errors import PomboError
 from pombo.message import MessageClass
-from pombo.store import accounts, ledger
+from pombo.store import accounts, ledger, schedule
 
 Amount = Parameter(allow_leading_hyphen=True)  # so that a negative one gets its own refusal
 Note = Annotated[str, Parameter(help="Why, in a few words; the statement shows it.")]
@@ -65,6 +66,10 @@ class Terms:
         ),
     ] = None
     from_: From | None = None
+    window: Annotated[
+        str | None,
+        Parameter(help=f"When its marketing goes out, where its recipients are: {windows.FORM}."),
+    ] = None
 
     def columns(self) -> dict[str, Any]:
         """What is to be changed. Raises PomboError for what is no amount and no network."""
@@ -78,8 +83,18 @@ class Terms:
             "refund_undelivered": self.refund_undelivered,
             "text_mode": self.text_mode,
             "networks": None if self.from_ is None else parse_networks(self.from_),
+            "marketing_window": None if self.window is None else _a_window(self.window),
         }
         return {column: value for column, value in given.items() if value is not None}
+
+
+def _a_window(text: str) -> str:
+    text = " ".join(text.lower().split())
+    try:
+        windows.parse(text)
+    except ValueError:
+        raise PomboError(f"{text!r} is no window: it is {windows.FORM}.") from None
+    return text
 
 
 AS_THEY_ARE = Terms()
@@ -93,7 +108,9 @@ async def show(account: str, /, *, every: Every = EVERY) -> Answer:
 
 
 async def change(account: str, /, *, terms: Terms = AS_THEY_ARE, every: Every = EVERY) -> Answer:
-    """Change an account's terms. They count from the next message on; those that were accepted keep class and price."""
+    """Change an account's terms. They count from the next message on; those that were accepted keep class and price.
+
+    A window counts for marketing that waits already, too."""
     changes = terms.columns()
     if not changes:
         raise PomboError("Say what is to be changed: `pombo account set --help` shows what there is.")
@@ -102,6 +119,11 @@ async def change(account: str, /, *, terms: Terms = AS_THEY_ARE, every: Every = 
         await accounts.change_account(doing.db, before["id"], changes)
         row = await accounts.account(doing.db, str(before["name"]))
         doing.record(f"account {row['id']}", before=facts_of(before), after=facts_of(row))
+    if (
+        "marketing_window" in changes
+    ):  # apart, or the account would be locked while a million messages are marked
+        async with every.reached(changes=True) as (db, _):
+            await schedule.close_windows(db, row["id"])
     return Answer(facts_of(row), _shown(row))
 
 
@@ -254,6 +276,7 @@ def facts_of(row: asyncpg.Record) -> dict[str, Any]:
         "class": MessageClass(row["class"]).name.lower(),
         "text_mode": row["text_mode"],
         "addresses": [str(network) for network in row["account_networks"]],
+        "window": row["marketing_window"],
         "demo": row["demo"],
     }
 
@@ -277,6 +300,7 @@ def _shown(row: asyncpg.Record) -> Any:
             ("class", MessageClass(row["class"]).name.lower()),
             ("texts go as", row["text_mode"]),
             ("tokens from", ", ".join(map(str, row["account_networks"])) or "any address"),
+            ("marketing", row["marketing_window"]),
         ),
         empty="",
     )  # fmt: skip

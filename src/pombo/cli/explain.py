@@ -61,9 +61,10 @@ async def _facts(db: Database, row: asyncpg.Record, *, with_text: bool, with_num
         "status": LEGACY_STATUS[state],
         "error": row["error"],
         "accepted_at": row["accepted_at"],
+        "scheduled_at": row["scheduled_at"],
         "sent_at": row["sent_at"],
         "final_at": row["final_at"],
-        "queue": _queue(await life.queue_row(db, row["id"])),
+        "queue": _queue(await life.queue_row(db, row["id"]), row["scheduled_at"]),
         "attempts": [_attempt(attempt) for attempt in await life.attempts(db, row["id"])],
         "parked_receipts": [
             {"smsc_message_id": receipt["raw_id"], "received_at": receipt["received_at"]}
@@ -89,15 +90,20 @@ async def _facts(db: Database, row: asyncpg.Record, *, with_text: bool, with_num
     return facts
 
 
-def _queue(row: asyncpg.Record | None) -> dict[str, Any] | None:
+def _queue(row: asyncpg.Record | None, scheduled_at: datetime | None) -> dict[str, Any] | None:
     if row is None:
         return None
     return {
         "state": QueueState(row["state"]).name.lower(),
         "due_at": row["due_at"],
         "expires_at": row["expires_at"],
+        "opens_at": row["opens_at"],
+        "closes_at": row["closes_at"],
         "attempts": row["attempts"],
         "parts_taken": row["parts_taken"].bit_count(),
+        "waits_for": ("schedule" if row["opens_at"] == scheduled_at else "window")
+        if row["waits_to_open"]
+        else None,
     }
 
 
@@ -172,14 +178,17 @@ _STATE_STYLE = {
 
 def _standing(queue: dict[str, Any], zone: ZoneInfo) -> str:
     due = queue["due_at"].astimezone(zone).isoformat(" ", "seconds")[:19]
-    until = queue["expires_at"].astimezone(zone).isoformat(" ", "seconds")[:19]
-    return (
-        f"due {due}, kept until {until}, {queue['attempts']} attempt(s), {queue['parts_taken']} part(s) taken"
+    why = {"schedule": "scheduled for", "window": "outside the marketing window until"}.get(
+        queue["waits_for"], "due"
     )
+    until = queue["expires_at"].astimezone(zone).isoformat(" ", "seconds")[:19]
+    return f"{why} {due}, kept until {until}, {queue['attempts']} attempt(s), {queue['parts_taken']} part(s) taken"
 
 
 def _events(facts: dict[str, Any]) -> Iterator[_Event]:
     yield _Event(facts["accepted_at"], "accepted", f"for {facts['smsc']}")
+    if facts["scheduled_at"]:
+        yield _Event(facts["scheduled_at"], "scheduled", "for this time")
     for attempt in facts["attempts"]:
         yield from _attempt_events(attempt)
     for receipt in facts["parked_receipts"]:

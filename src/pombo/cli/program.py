@@ -27,6 +27,7 @@ COMMANDS = {
     "status": ("status:status", "What runs, what waits, what is stuck."),
     "explain": ("explain:explain", "One message's whole life."),
     "send": ("send:send", "Send one message, by the same rules as the API."),
+    "cancel": ("cancel:cancel", "Take back messages that are not sent yet."),
     "account add": ("account:add", "Add a customer's account, with its first token."),
     "account list": ("account:show", "All accounts and their balances."),
     "account show": ("billing:show", "One account: its terms and what it has."),

@@ -14,6 +14,7 @@ from pombo.store.smscs import Smsc
 from pombo.text.outgoing import UDH_INDICATOR, Segment, segments, whole
 
 _TON_INTERNATIONAL, _NPI_E164 = 1, 1  # SMPP 3.4 §5.2.5, §5.2.6
+_PUT_OFF_S = 60.0
 _RECEIPT_WANTED = 1  # registered_delivery, SMPP 3.4 §5.2.17
 
 
@@ -111,6 +112,10 @@ class Outgoing:
     def expire(self) -> None:
         """Its validity ended before it could be submitted."""
         self.expired = True
+
+    def put_off(self) -> None:
+        """Its account's window has closed: it waits, and what looks after windows moves it to the next opening."""
+        self.retry_delay_s = _PUT_OFF_S
 
     @property
     def settled(self) -> bool:

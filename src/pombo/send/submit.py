@@ -150,6 +150,10 @@ class Submitting:
             outgoing.expire()
             self._settlement.outcome(None, outgoing)
             return
+        if outgoing.claimed.closed:
+            outgoing.put_off()
+            self._settlement.outcome(None, outgoing)
+            return
         try:
             smsc = self._flow.smsc
             source = self._doors.source_of(outgoing.claimed.account_id) or self._flow.source

@@ -13,7 +13,7 @@ from pombo.store.ledger import end_low_balance
 _ACCOUNT = (
     "a.id, a.name, a.active, a.balance_milli, a.price_milli, a.max_parts, a.text_mode, a.time_zone, a.class, a.demo,"
     " a.available_milli, a.billing, a.limit_milli, a.low_balance_milli, a.refund_rejected, a.refund_undelivered,"
-    " a.networks as account_networks"
+    " a.networks as account_networks, a.marketing_window"
 )
 
 
@@ -120,6 +120,7 @@ _TERMS = (
     "refund_undelivered",
     "text_mode",
     "networks",
+    "marketing_window",
 )
 
 

@@ -57,7 +57,7 @@ _MESSAGE = """
     coalesce(m.client_ref, k.client_ref) as client_ref, m.destination, m.number, m.body, m.sent_body, m.ucs2, m.parts,
     m.price_milli, m.refunded_milli,
     m.state, m.smsc_id, s.name as smsc, m.error, coalesce(m.accepted_at, k.accepted_at) as accepted_at,
-    m.sent_at, m.final_at
+    m.sent_at, m.final_at, m.scheduled_at
 """
 
 
@@ -65,7 +65,8 @@ async def queue_row(db: Db, message_id: int) -> asyncpg.Record | None:
     """Where the message stands in the queue; None once nothing of it is left to submit."""
     return await db.fetchrow(
         """
-        select state, due_at, expires_at, attempts, parts_taken from queue where message_id = $1
+        select state, due_at, expires_at, attempts, parts_taken, opens_at, closes_at, opens_at > now() as waits_to_open
+        from queue where message_id = $1
         """,
         message_id,
     )

@@ -38,6 +38,9 @@ class NewMessages(NamedTuple):
     prices_milli: list[int]
     classes: list[int]  # message.MessageClass
     held_for: list[str]  # why a person looks at it first; '': nobody does
+    scheduled_ats: list[datetime | None]  # as account.window.When has it, and the two below
+    opens_ats: list[datetime | None]
+    closes_ats: list[datetime | None]
 
 
 # The accounts are locked first and in order of id (`locked` is read by every insert), so that crossing batches of
@@ -48,7 +51,7 @@ class NewMessages(NamedTuple):
 _ACCEPT = """
 with locked as materialized (
     select id from account where id = any($1::bigint[])
-      and not exists (select from block where account_id = any($21::bigint[]))
+      and not exists (select from block where account_id = any($24::bigint[]))
     order by id for no key update
 ), charged as (
     update account a set balance_milli = a.balance_milli - c.cost
@@ -62,7 +65,8 @@ with locked as materialized (
     select id, client_ref, destination, number, body, sent_body, content_hmac, ($13::bigint[])[kind] as account_id,
            ($14::int[])[kind] as smsc_id, ($15::int[])[kind] as validity_s, ($16::boolean[])[kind] as ucs2,
            ($17::smallint[])[kind] as parts, ($18::int[])[kind] as price_milli, ($19::smallint[])[kind] as class,
-           ($20::text[])[kind] as held_for
+           ($20::text[])[kind] as held_for, ($21::timestamptz[])[kind] as scheduled_at,
+           ($22::timestamptz[])[kind] as opens_at, ($23::timestamptz[])[kind] as closes_at
     from unnest($5::bigint[], $6::int[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::bytea[])
         t(id, kind, client_ref, destination, number, body, sent_body, content_hmac)
     where (select count(*) from locked) > 0
@@ -71,13 +75,14 @@ with locked as materialized (
     select account_id, client_ref, id, content_hmac, $4 from new
 ), messages as (
     insert into message (id, account_id, client_ref, destination, number, body, sent_body, ucs2, parts, price_milli,
-                         smsc_id, class, accepted_at)
+                         smsc_id, class, accepted_at, scheduled_at)
     select id, account_id, client_ref, destination, number, body, sent_body, ucs2, parts, price_milli,
-           smsc_id, class, $4 from new
+           smsc_id, class, $4, scheduled_at from new
 )
-insert into queue (message_id, smsc_id, account_id, class, due_at, expires_at, parts, state, held_for)
-select id, smsc_id, account_id, class, $4::timestamptz, $4 + make_interval(secs => validity_s), parts,
-       case held_for when '' then 0 else 2 end, held_for
+insert into queue (message_id, smsc_id, account_id, class, due_at, expires_at, parts, state, held_for, opens_at, closes_at)
+select id, smsc_id, account_id, class, coalesce(opens_at, $4::timestamptz),
+       coalesce(opens_at, $4) + make_interval(secs => validity_s), parts,
+       case held_for when '' then 0 else 2 end, held_for, opens_at, closes_at
 from new
 """
 

@@ -24,6 +24,7 @@ class Claimed(NamedTuple):
     claim: int  # the how manieth claim of this message
     account_id: int
     due_at: datetime
+    closed: bool = False  # it may not go before its next opening (store/schedule.py)
 
 
 class Line(NamedTuple):
@@ -110,7 +111,7 @@ from fitting f, message m
 where q.message_id = f.message_id and (f.running <= $3 or f.line = 1) and m.id = f.message_id
 returning f.line, q.message_id, q.attempts, q.parts, q.parts_taken, q.expires_at <= now(), m.number,
           coalesce(m.sent_body, m.body), m.ucs2, exists (select from fitting where running > $3 and line > 1),
-          q.claims, q.account_id, q.due_at
+          q.claims, q.account_id, q.due_at, coalesce(q.closes_at <= now(), false)
 """
 
 

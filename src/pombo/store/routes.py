@@ -139,7 +139,8 @@ with moving as materialized (
 ), locked as materialized (
     select id from message where id = any(array(select message_id from moving)) order by id for no key update skip locked
 ), moved as (
-    update queue q set smsc_id = t.smsc_id, due_at = case when q.attempts = 0 then q.due_at else now() end
+    update queue q set smsc_id = t.smsc_id,
+        due_at = case when q.attempts = 0 then q.due_at else greatest(now(), q.opens_at) end
     from moving t
     where q.message_id = t.message_id and q.message_id = any(array(select id from locked))
       and q.smsc_id = $1 and q.state = 0 and q.claims = t.claims

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from pombo.message import QueueState, State
+from pombo.message import AttemptState, QueueState, State
 from pombo.store import endings
 from pombo.store.database import Connection, Database, Db
 
@@ -59,21 +59,21 @@ async def listed(db: Db, which: Which, limit: int) -> list[asyncpg.Record]:
 
 
 # A page, its messages locked (before their queue rows, as receipts do it). What is locked is just being written, or
-# ends at this moment: it is none of those that a person meant.
+# ends at this moment: it is none of those that a person meant. For what was named one by one, that is waited for.
 _PAGE = f"""
     select m.id from queue q join message m on m.id = q.message_id
     where {_FITS} and q.message_id > $7 and q.state = any($8::smallint[])
-    order by m.id limit $9 for update of m skip locked
+    order by m.id limit $9 for update of m
 """
 
 
 async def retry(db: Database, which: Which, after_id: int) -> tuple[int, int | None]:
-    """Waiting messages that are to wait for their next try go now."""
+    """Waiting messages that are to wait for their next try go now; scheduled ones not before their time."""
     async with db.transaction() as tx:
         page = await _page(tx, which, after_id, [QueueState.WAITING])
         done = await tx.fetch(
-            "update queue set due_at = now() where message_id = any($1::bigint[]) and state = 0 and due_at > now()"
-            " returning 1",
+            "update queue set due_at = greatest(now(), opens_at) where message_id = any($1::bigint[]) and state = 0"
+            " and due_at > greatest(now(), opens_at) returning 1",
             page,
         )
         return len(done), _next(page)
@@ -90,11 +90,12 @@ async def hold(db: Database, which: Which, after_id: int) -> tuple[int, int | No
 
 
 async def release(db: Database, which: Which, after_id: int) -> tuple[int, int | None]:
-    """Held messages wait again, due now. Those whose fate was not known are sent once more."""
+    """Held messages wait again, due now or at their time. Those whose fate was not known are sent once more."""
     async with db.transaction() as tx:
         page = await _page(tx, which, after_id, [QueueState.HELD])
         done = await tx.fetch(
-            "update queue set state = 0, due_at = now() where message_id = any($1::bigint[]) and state = 2"
+            "update queue set state = 0, due_at = greatest(now(), opens_at)"
+            " where message_id = any($1::bigint[]) and state = 2"
             " returning message_id",
             page,
         )
@@ -116,20 +117,49 @@ async def discard(db: Database, which: Which, after_id: int) -> tuple[int, int |
             page,
         )
         ids = [row["message_id"] for row in gone]
-        final = await tx.fetch(
-            f"""
-            update message m set error = 'DISCARDED', final_at = now(),
-                   state = case when m.sent_at is null then {State.CANCELLED:d} else {State.UNDELIVERED:d} end
-            where m.id = any($1::bigint[]) and m.state in (0, 1, 2) returning m.id
-            """,
-            ids,
-        )
-        await endings.ended(tx, None, [row["id"] for row in final])
+        await _end(tx, ids, "DISCARDED")
         return len(ids), _next(page)
 
 
+async def cancel(db: Database, which: Which, after_id: int) -> tuple[list[int], int | None]:
+    """Waiting messages that no operator has, or may have, a part of end: CANCELLED. Returns them; their accounts are
+    called back, and get the charge back."""
+    async with db.transaction() as tx:
+        page = await _page(tx, which, after_id, [QueueState.WAITING, QueueState.HELD])
+        gone = await tx.fetch(
+            f"""
+            delete from queue q using message m
+            where q.message_id = any($1::bigint[]) and q.state in (0, 2) and q.parts_taken = 0
+              and m.id = q.message_id and m.state = {State.WAITING:d}
+              and not exists (select from attempt a where a.message_id = q.message_id and a.state in {_WRITTEN})
+            returning q.message_id
+            """,
+            page,
+        )
+        ids = [row["message_id"] for row in gone]
+        await _end(tx, ids, "CANCELLED")
+        return ids, _next(page)
+
+
+_WRITTEN = f"({AttemptState.UNCERTAIN:d}, {AttemptState.TAKEN:d}, {AttemptState.DELIVERED:d}, {AttemptState.FAILED:d})"
+
+
+async def _end(tx: Connection, message_ids: Sequence[int], error: str) -> None:
+    """Of messages that have left the queue just now."""
+    final = await tx.fetch(
+        f"""
+        update message m set error = $2, final_at = now(),
+               state = case when m.sent_at is null then {State.CANCELLED:d} else {State.UNDELIVERED:d} end
+        where m.id = any($1::bigint[]) and m.state in (0, 1, 2) returning m.id
+        """,
+        message_ids, error,
+    )  # fmt: skip
+    await endings.ended(tx, None, [row["id"] for row in final])
+
+
 async def _page(tx: Connection, which: Which, after_id: int, states: Sequence[QueueState]) -> list[int]:
-    rows = await tx.fetch(_PAGE, *which, after_id, [int(state) for state in states], PAGE)
+    skip = "" if which.message_ids else " skip locked"
+    rows = await tx.fetch(_PAGE + skip, *which, after_id, [int(state) for state in states], PAGE)
     return [row["id"] for row in rows]
 
 
