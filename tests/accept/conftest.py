@@ -10,7 +10,7 @@ from pombo.store.database import Database
 _EMPTY = """
 do $$ begin
     execute (select 'truncate ' || string_agg(format('%I', tablename), ', ') || ' restart identity'
-             from pg_tables where schemaname = 'public' and tablename <> 'migration');
+             from pg_tables where schemaname = 'public' and tablename not in ('migration', 'audit'));
 end $$
 """
 
