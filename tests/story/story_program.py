@@ -87,6 +87,19 @@ class Program:
     def kill(self) -> None:
         self._end(signal.SIGKILL, 10)
 
+    def hurry(self) -> int:
+        """SIGTERM until it has ended; its exit code."""
+        process = self._process
+        assert process is not None and process.stdout is not None
+        while True:
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = process.wait(0.2)
+                break
+        process.stdout.close()
+        self._process = None
+        return code
+
     def close(self) -> None:
         """At the end of a test, however it ended."""
         if self._process is not None:

@@ -1,7 +1,9 @@
 """Several nodes, each a real process, on one PostgreSQL and one operator: who binds, and what a break of the owner costs."""
 
+import http.client
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -217,6 +219,52 @@ def test_workers_accept_on_one_port_are_started_again_and_do_not_outlive_the_mai
         smsc.stop()
 
 
+def test_every_scrape_shows_the_sum_of_all_workers_and_never_less_than_before() -> None:
+    with running(POMBO_API_WORKERS="2") as program:
+        seen: list[float] = []
+        token = program.add_account("loja").token
+
+        def requests() -> float:
+            page = anyone(program, "GET", "/metrics")
+            counts = [line for line in page.splitlines() if line.startswith("pombo_http_requests_total{")]
+            seen.append(sum(float(line.rpartition(" ")[2]) for line in counts))
+            return seen[-1]
+
+        def more(count: int) -> None:
+            total = (seen or [0])[-1] + count
+            for _ in range(count):
+                anyone(program, "POST", "/api/saldo.php", f"token={token}")
+            until(lambda: requests() == total, what=f"{total} requests")
+            for _ in range(20):  # whoever answers
+                requests()
+            assert seen[-20:] == [total] * 20
+
+        more(100)
+        first, _ = workers(program)
+        os.kill(first, signal.SIGKILL)
+        until(lambda: not alive(first), what="its end")  # what it had not accepted yet goes with it
+        until(
+            lambda: requests() > 0 and len(set(workers(program)) - {first}) == 2,
+            timeout_s=20,
+            what="a new worker",
+        )
+        until(lambda: any(line["event"] == "api_worker_back" for line in program.logged()), timeout_s=20)
+        more(50)
+        assert seen == sorted(seen)
+
+
+def test_a_second_signal_ends_the_workers_too_and_nothing_stays_behind() -> None:
+    with running(POMBO_API_WORKERS="2") as program:
+        left = workers(program)
+        with socket.create_connection(("127.0.0.1", program.port)) as client:
+            client.sendall(b"POST /api/unitario.php HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\ntoken")
+            began = time.monotonic()
+            assert program.hurry() == 130
+            assert time.monotonic() - began < 8, "the stop took its whole time"
+        until(lambda: not any(alive(pid) for pid in left), timeout_s=5, what="the workers to end")
+        until(lambda: not program.postgres_pid(), what="PostgreSQL to end")
+
+
 def test_a_stop_with_workers_finishes_what_they_have_under_way() -> None:
     with running(POMBO_API_WORKERS="2") as program:
         program.add_smsc(_Nowhere())
@@ -247,6 +295,16 @@ def test_a_stop_with_workers_finishes_what_they_have_under_way() -> None:
         stored = {row["client_ref"] for row in program.sql("select client_ref from message")}
         assert set(accepted) <= stored
         assert len(stored) <= len(accepted) + len(threads)
+
+
+def anyone(program: Program, method: str, path: str, body: str = "") -> str:
+    """The answer of whichever process the kernel gives a new connection to."""
+    connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=20)
+    try:
+        connection.request(method, path, body, {"content-type": "application/x-www-form-urlencoded"})
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
 
 
 class _Nowhere:

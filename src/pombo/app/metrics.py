@@ -1,7 +1,7 @@
-"""The figures of a process and of the platform, as Prometheus reads them.
+"""The figures of a node and of the platform, as Prometheus reads them.
 
-Each is documented in docs/metrics.md. Counters are those of this process, since it started; what is counted in the
-database is the whole platform's, the same from every node.
+Each is documented in docs/metrics.md. Counters are those of this process and its API workers, since it
+started; what is counted in the database is the whole platform's, the same from every node.
 """
 
 import platform
@@ -20,6 +20,7 @@ from pombo.accept.intake import IntakeFigures
 from pombo.accept.legacy import ApiFigures
 from pombo.app.backlog import Backlog
 from pombo.app.families import counters, gauge, gauges, histograms
+from pombo.app.sums import Sums
 from pombo.callback.figures import Figures as CallbackFigures
 from pombo.inbound.replies import Counts as ReplyCounts
 from pombo.receipt.figures import ReceiptFigures
@@ -50,6 +51,7 @@ class Metrics(Collector):
         self._sources = sources
         self._process = ProcessCollector(registry=None)
         self._backlog = Backlog(db)
+        self.workers = Sums()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -61,12 +63,17 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._about()
-        yield from self._accept()
+        yield from self.workers.added_to(self.summed())
         yield from self._send()
         yield from self._come_in()
         yield from self._callbacks()
         yield from self._backlog.collect()
         yield from self._process.collect()
+
+    def summed(self) -> Iterator[Metric]:
+        """What API workers have, too."""
+        yield from self._database()
+        yield from self._accept()
 
     def _about(self) -> Iterator[Metric]:
         about = {"version": pombo.__version__, "python": platform.python_version()}
@@ -76,10 +83,12 @@ class Metrics(Collector):
             "Number of this node, which stands in the ids it makes.",
             self._sources.node(),
         )
+
+    def _database(self) -> Iterator[Metric]:
         use = self._db.use
         yield gauges(
             "pombo_database_connections",
-            "Connections of this process to the database, busy and idle.",
+            "Connections of this node to the database, busy and idle.",
             ["state"],
             [(("busy",), use.busy), (("idle",), use.idle)],
         )

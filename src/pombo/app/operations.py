@@ -1,22 +1,24 @@
 """What those who run the platform ask a process: does it live, can it take messages, how is it doing."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from litestar import MediaType, Request, Response, get
 from litestar.types import ControllerRouterHandler
 
 from pombo.app.health import Health
-from pombo.app.metrics import Metrics
 from pombo.config import Network
+from pombo.errors import Unavailable
+
+MetricsPage = Callable[[str], Awaitable[tuple[bytes, str]]]  # the header Accept -> the page and its type
 
 _PROXIED = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
 def operations(
-    health: Health, metrics: Metrics, metrics_allow: Sequence[Network]
+    health: Health, page_of: MetricsPage, metrics_allow: Sequence[Network]
 ) -> list[ControllerRouterHandler]:
     @get("/healthz", media_type=MediaType.TEXT)
     async def healthz() -> str:
@@ -40,7 +42,10 @@ def operations(
         if not _may_read(host, request, metrics_allow):
             text = "Metrics are served to the networks in POMBO_METRICS_ALLOW, and not through a proxy.\n"
             return Response(text, status_code=403, media_type=MediaType.TEXT)
-        page, content_type = await metrics.page(request.headers.get("accept", ""))
+        try:
+            page, content_type = await page_of(request.headers.get("accept", ""))
+        except Unavailable as error:
+            return Response(f"{error}\n", status_code=503, media_type=MediaType.TEXT, headers=_NO_STORE)
         return Response(page, media_type=content_type, headers=_NO_STORE)
 
     return [healthz, readyz, figures]

@@ -13,7 +13,7 @@ from litestar.types import ControllerRouterHandler
 
 from pombo.accept.connection import Connection
 from pombo.app.node import Node
-from pombo.app.operations import operations
+from pombo.app.operations import MetricsPage, operations
 from pombo.errors import PomboError
 
 log = structlog.get_logger()
@@ -57,12 +57,17 @@ class Server:
     """uvicorn on our socket, without its signal handlers and its access log: URLs of the old API hold tokens."""
 
     def __init__(
-        self, node: Node, listener: socket.socket, routes: Sequence[ControllerRouterHandler]
+        self,
+        node: Node,
+        listener: socket.socket,
+        routes: Sequence[ControllerRouterHandler],
+        metrics: MetricsPage,
     ) -> None:
+        """metrics: what /metrics shows."""
         self._listener = listener
         self._server = _Quiet(
             uvicorn.Config(
-                _application(node, routes),
+                _application(node, routes, metrics),
                 loop="none",
                 http=Connection,
                 ws="none",
@@ -101,10 +106,10 @@ class _Quiet(uvicorn.Server):
         yield
 
 
-def _application(node: Node, routes: Sequence[ControllerRouterHandler]) -> Any:
+def _application(node: Node, routes: Sequence[ControllerRouterHandler], metrics: MetricsPage) -> Any:
     legacy = node.legacy
     paths = legacy.paths if node.accepts else frozenset()
-    asked = operations(node.health, node.metrics, node.metrics_allow)
+    asked = operations(node.health, metrics, node.metrics_allow)
     pages = Litestar(
         [*asked, *routes],
         openapi_config=None,

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 
@@ -11,7 +10,8 @@ import structlog
 from pombo import logs
 from pombo.app import allow_many_sockets, run, web
 from pombo.app.node import Node
-from pombo.app.workers import READY
+from pombo.app.pipe import ToMain
+from pombo.app.sums import told
 from pombo.config import Config, from_env
 from pombo.errors import PomboError
 
@@ -19,38 +19,33 @@ log = structlog.get_logger()
 
 
 async def work(config: Config, number: int) -> None:
-    """Until SIGTERM; ends at once when the main process has gone."""
+    """Until SIGTERM."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_reader(sys.stdin.fileno(), _end_if_alone)
     allow_many_sockets()
     async with contextlib.AsyncExitStack() as stack:
         listener = web.listen(config.host, config.port, shared=True)
         stack.callback(listener.close)
+        main_process = ToMain(lambda: told(node.metrics.summed()))
+        await main_process.open()
         node = await Node.open(config.database_url, config, worker=number)
         stack.push_async_callback(node.close)
         await node.start()
         stack.push_async_callback(node.stop)
-        server = web.Server(node, listener, [])
+        server = web.Server(node, listener, [], main_process.page)
         await server.start()
         stack.push_async_callback(server.stop)
-        os.write(sys.stdout.fileno(), READY)
+        telling = asyncio.create_task(main_process.tell_now_and_then(), name="tell figures")
         log.info("api_worker_ready", worker=number)
         stopping = asyncio.create_task(stop.wait())
         ended = asyncio.create_task(server.ended())
         await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
         node.health.stopping = True
-        stopping.cancel()
-        ended.cancel()
+        for task in (stopping, ended, telling):
+            task.cancel()
         if not stop.is_set():
             raise PomboError("the HTTP server ended by itself")
-
-
-def _end_if_alone() -> None:
-    if not os.read(sys.stdin.fileno(), 1):
-        log.warning("api_worker_alone", hint="the main process has gone")
-        os._exit(1)
 
 
 def main() -> None:
