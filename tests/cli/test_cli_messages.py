@@ -222,7 +222,7 @@ def test_a_connection_whose_node_died_is_not_bound(operator: Pombo, database_url
     in_database(database_url, lambda db: queue.note_bound(db, session_id))
     assert operator("status", "--json").json["smscs"][0]["bound"] == 1
 
-    rows(database_url, "update node set lease_until = now()")
+    rows(database_url, "update lease set lease_until = now()")
 
     assert operator("status", "--json").json["smscs"][0]["bound"] == 0
     assert operator("smsc", "list", "--json").json["smscs"][0]["bound"] == 0

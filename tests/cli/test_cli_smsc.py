@@ -165,22 +165,26 @@ def test_show_tells_everything_but_the_password(operator: Pombo, database_url: s
     assert "routes: 1" in page
 
 
-def test_binds_of_living_nodes_are_counted(operator: Pombo, database_url: str) -> None:
+@pytest.mark.parametrize(("left_min", "bound"), [(1, 2), (-1, 0)])
+def test_binds_count_while_the_lease_of_their_owner_is_valid(
+    operator: Pombo, database_url: str, left_min: int, bound: int
+) -> None:
     in_database(
         database_url,
         lambda db: db.execute(
             """
-            with nodes as (insert into node (number, holder, lease_until) values
-                (1, '00000000-0000-0000-0000-000000000001', now() + interval '1 minute'),
-                (2, '00000000-0000-0000-0000-000000000002', now() - interval '1 minute') returning holder, number)
+            with owner as (insert into lease (smsc_id, holder, epoch, lease_until) values
+                (1, '00000000-0000-0000-0000-000000000001', 1, now() + make_interval(mins => $1)) returning holder)
             insert into session (smsc_id, holder, bound_at, ended_at)
-            select 1, holder, bound, ended from nodes,
+            select 1, holder, bound, ended
+            from (select holder from owner union select '00000000-0000-0000-0000-000000000002') h,
                 (values (now(), null), (now(), null), (null, null), (now(), now())) s(bound, ended)
-            """
+            """,
+            left_min,
         ),
     )
 
-    assert operator("smsc", "show", "tim", "--json").json["bound"] == 2
+    assert operator("smsc", "show", "tim", "--json").json["bound"] == bound
 
 
 @pytest.mark.parametrize(

@@ -40,8 +40,25 @@ async def test_one_that_was_never_bound_is_down_since_it_was_added(database: Dat
     await database.execute(
         "insert into link (smsc_id, bound, down_since) values (2, 1, null), (3, 0, now() - interval '30 s')"
     )
+    await database.execute(
+        "insert into lease (smsc_id, holder, epoch, lease_until)"
+        " values (2, gen_random_uuid(), 1, now() + interval '5 s'), (3, gen_random_uuid(), 1, now() - interval '5 s')"
+    )
     never, bound, lost = await routes.connections(database)
     assert 89 < never.down_s < 120
     assert (bound.down_since, bound.down_s) == (None, None)
     assert 29 < lost.down_s < 60
     assert list(unavailable([never, bound, lost])) == [1]
+
+
+@pytest.mark.anyio
+async def test_a_connection_whose_owner_died_is_down_since_its_lease_ended(database: Database):
+    await smscs.add_smsc(database, "tim", "127.0.0.1", 2775, "id", b"pw")
+    await database.execute("insert into link (smsc_id, bound, down_since) values (1, 1, null)")
+    await database.execute(
+        "insert into lease (smsc_id, holder, epoch, lease_until)"
+        " values (1, gen_random_uuid(), 1, now() - interval '70 s')"
+    )
+    [dead] = await routes.connections(database)
+    assert 69 < dead.down_s < 100
+    assert list(unavailable([dead])) == [1]

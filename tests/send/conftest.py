@@ -174,6 +174,7 @@ class Office:
         self.ids = Ids(1)
         self.jobs: list[Job] = []
         self.elsewhere: Elsewhere = nowhere
+        self.woken: set[int] = set()  # other connections that got messages
         self.sources: dict[int, Source] = {}
         self.holder = uuid.uuid4()
         self.leases: dict[int, Lease] = {}
@@ -218,6 +219,7 @@ class Office:
             notify=self.jobs.extend,
             live_sessions=set(),
             elsewhere=self.elsewhere,
+            queued=self.woken.update,
             lease=self.leases.get,
             callback_holder=self.holder,
         )

@@ -1,5 +1,7 @@
 """What one operator refuses, another one may take."""
 
+import asyncio
+
 import pytest
 
 from pombo.message import State
@@ -45,6 +47,10 @@ async def test_what_is_refused_for_good_waits_for_the_next_connection_that_fits(
     assert (message["smsc_id"], message["state"], message["error"]) == (OTHER, State.WAITING, "")
     assert asked == [(5511999999999, place.account_id, 1, {place.smsc.id})]
     assert await place.attempts(message_id) == [(1, 1, 4)]  # the refusal stays on record
+    async with asyncio.timeout(5):  # the commit is seen from outside a moment before it is told
+        while not place.woken:
+            await asyncio.sleep(0.005)
+    assert place.woken == {OTHER}
 
 
 async def test_once_every_connection_has_refused_it_the_message_is_rejected(office):

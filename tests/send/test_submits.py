@@ -1,6 +1,7 @@
 """What a submit says, by the settings of its connection and its account; and settings that change meanwhile."""
 
 import pytest
+import structlog
 
 from pombo.send.links import Links
 from pombo.smpp.status import Status
@@ -79,6 +80,20 @@ async def test_a_submit_without_an_answer_is_given_up_after_the_connections_time
     assert place.operator.lost == 0
     place.operator.answer(sequence, b"1")
     await place.reaches(message_id, 1)
+
+
+async def test_an_operator_that_answers_nothing_is_in_the_log_a_few_times_and_not_once_a_message(office):
+    place = await office(response_timeout_s=1, uncertain_policy="hold", window_size=12, start=False)
+    for _ in range(12):
+        await place.accept()
+    with structlog.testing.capture_logs() as logs:
+        place.start()
+
+        async def held():
+            return await place.db.fetchval("select count(*) = 12 from queue where state = 2")
+
+        await place.until(held)
+    assert [line["times"] for line in logs if line["event"] == "submit_unanswered"] == [1, 10]
 
 
 async def test_a_silent_operator_is_asked_after_the_connections_time(office):

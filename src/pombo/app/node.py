@@ -125,6 +125,7 @@ class Node:
                 lease=self._owner.owned.get,
                 callback_holder=self._callback_holder,
                 elsewhere=lambda *asked: self._routing.elsewhere(*asked),
+                queued=self._queued,
             ),
             self._left,
         )

@@ -15,6 +15,7 @@ from pombo.store.database import Database
 log = structlog.get_logger()
 
 _PAGE = 500
+_AWAY_S = 25.0  # the table is read every 10 s while the database is there
 _PASS_S = 30.0  # what comes back to a connection that stays down is looked for so often
 
 
@@ -51,7 +52,12 @@ class Routing:
         async with self._reading:  # or what was read first might count last
             rules = [Route(*row) for row in await rows.routes(self._db)]
             self._connections = await rows.connections(self._db)
-            self._read_at = time.monotonic()
+            now = time.monotonic()
+            if (
+                now > self._read_at + _AWAY_S
+            ):  # leases ran out while nobody could renew them: that is no connection down
+                self._started_at = now
+            self._read_at = now
             self._follow(rules)
 
     async def refresh_operators(self) -> None:

@@ -106,6 +106,7 @@ class Bind:
             self._settlement = Settlement(
                 self._doors.db, self._flow, self._session_id, self._incoming,
                 holder=self._doors.callback_holder, notify=self._doors.notify, elsewhere=self._doors.elsewhere,
+                queued=self._doors.queued,
             )  # fmt: skip
             self._submitting = Submitting(
                 self._flow, self._doors, self._session_id,

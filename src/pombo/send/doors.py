@@ -27,11 +27,13 @@ class Doors:
         lease: Callable[[int], Lease | None],
         callback_holder: uuid.UUID | None,
         elsewhere: Elsewhere = nowhere,
+        queued: Callable[[set[int]], None],
     ) -> None:
         """source_of: what an account's messages are sent from; None: what the connection says.
         read_id: a message_id's octets as (id as the operator wrote it, canonical key).
         live_sessions: kept up to date with the sessions that are being served.
         lease: of a connection, while this node owns it.
+        queued: told of other connections that got messages.
         callback_holder: who delivers the callbacks given to `notify`; None: whoever finds them in the table."""
         self.db = db
         self.holder = holder
@@ -44,3 +46,4 @@ class Doors:
         self.notify = notify
         self.live_sessions = live_sessions
         self.elsewhere = elsewhere
+        self.queued = queued

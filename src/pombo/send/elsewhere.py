@@ -28,12 +28,14 @@ def nowhere(number: int, account_id: int, message_class: int, tried: Collection[
     """There is no other connection."""
 
 
-async def hand_on(tx: Connection, smsc: Smsc, finished: Sequence[Outgoing], elsewhere: Elsewhere) -> None:
-    """Call it when the attempts of `finished` are written, and before they are put back or ended: both leave alone what
+async def hand_on(tx: Connection, smsc: Smsc, finished: Sequence[Outgoing], elsewhere: Elsewhere) -> set[int]:
+    """Returns the connections that got messages.
+
+    Call it when the attempts of `finished` are written, and before they are put back or ended: both leave alone what
     is not being written under its claim any more."""
     refused = {o.claimed.message_id: o for o in finished if _may_go(o)}
     if not refused:
-        return
+        return set()
     moves = []
     for message in await routes.refused(tx, smsc.id, list(refused)):
         outgoing = refused[message.message_id]
@@ -45,6 +47,7 @@ async def hand_on(tx: Connection, smsc: Smsc, finished: Sequence[Outgoing], else
     if moves:
         await routes.hand_on(tx, moves)
         log.info("refused_and_handed_on", smsc=smsc.name, messages=len(moves))
+    return {to for _, _, to in moves}
 
 
 def _may_go(outgoing: Outgoing) -> bool:

@@ -92,8 +92,10 @@ class Settlement:
         holder: uuid.UUID | None,
         notify: Callable[[list[Job]], None],
         elsewhere: Elsewhere,
+        queued: Callable[[set[int]], None],
     ) -> None:
-        """notify: given the callbacks of a commit, after it; they are leased to `holder`."""
+        """notify: given the callbacks of a commit, after it; they are leased to `holder`.
+        queued: given the connections that got messages of this one, after the commit."""
         self._db = db
         self._flow = flow
         self._session_id = session_id
@@ -101,6 +103,7 @@ class Settlement:
         self._holder = holder
         self._notify = notify
         self._elsewhere = elsewhere
+        self._queued = queued
         self.changed = asyncio.Event()  # something has gathered
         self._gathered = _Batch([], [], [], [])
         self._committing = _Batch([], [], [], [])  # what the commit under way holds
@@ -197,7 +200,7 @@ class Settlement:
 
     async def _write(self, batch: _Batch, in_flight: Callable[[int], bool]) -> None:
         async with self._flow.settling, self._db.transaction(queue.lock_of(self._flow.smsc.id)) as tx:
-            final = await self._write_results(tx, batch)
+            final, handed_on = await self._write_results(tx, batch)
             replies: list[int] = []
             if batch.deliveries:
                 effects = await self._incoming.receive(tx, batch.deliveries, in_flight)
@@ -207,10 +210,13 @@ class Settlement:
             jobs += await outbox.of_replies(tx, self._holder, replies)
         if jobs:
             self._notify(jobs)
+        if handed_on:
+            self._queued(handed_on)
 
-    async def _write_results(self, tx: Connection, batch: _Batch) -> list[int]:
+    async def _write_results(self, tx: Connection, batch: _Batch) -> tuple[list[int], set[int]]:
+        """Messages that became final, and connections that got some."""
         if not (batch.attempts or batch.late or batch.finished):
-            return []
+            return [], set()
         done, retries, held, endings = self._sorted(batch.finished)
         # A response may come late in the very batch that gave its attempt up: the last word on an attempt counts.
         attempts = list({(a.message_id, a.part, a.n): a for a in [*batch.attempts, *batch.late]}.values())
@@ -228,14 +234,14 @@ class Settlement:
             await queue.release_refused(
                 tx, [a.message_id for a in batch.late if a.state == AttemptState.REFUSED]
             )
-        await hand_on(tx, self._flow.smsc, batch.finished, self._elsewhere)
+        handed_on = await hand_on(tx, self._flow.smsc, batch.finished, self._elsewhere)
         if retries:
             await queue.retry(tx, retries)
         if held:
             await queue.hold(tx, held)
         final = await queue.finish(tx, endings) if endings else []
         keys = [a.smsc_key for a in attempts if a.smsc_key]
-        return final + (await self._incoming.new_ids(tx, keys) if keys else [])
+        return final + (await self._incoming.new_ids(tx, keys) if keys else []), handed_on
 
     @staticmethod
     async def _write_carried(tx: Connection, attempts: Sequence[Attempt]) -> None:

@@ -49,6 +49,7 @@ class Submitting:
         """room_changed: set when the window may have places again."""
         self.in_flight: set[Part] = set()
         self.uncertain = 0  # messages with a submit that was never answered
+        self._unanswered = 0
         self._flow = flow
         self._window_size = flow.smsc.window_size  # this session's, whatever is configured now
         self._doors = doors
@@ -226,7 +227,10 @@ class Submitting:
         self.in_flight.discard(part)
         self._flow.tally.unanswered += 1
         if self._session.state is not State.CLOSED:
-            self._log.warning("submit_unanswered", message_id=part.message.claimed.message_id)
+            self._unanswered += 1
+            if str(self._unanswered).strip("0") == "1":  # an operator that hangs must not fill the disk
+                message_id = part.message.claimed.message_id
+                self._log.warning("submit_unanswered", message_id=message_id, times=self._unanswered)
         self.uncertain += not part.message.uncertain
         self._settlement.outcome(part.message.unanswered(part), part.message)
 

@@ -124,7 +124,7 @@ async def callbacks(db: Db, kind: CallbackKind, subject_ids: Sequence[int]) -> l
 async def connections(db: Db) -> list[asyncpg.Record]:
     """Per operator connection: who serves it, whether it is bound, and what it left unanswered.
 
-    bound: binds that the operator has taken and that stand, of sessions whose node's lease is valid. binds: that there
+    bound: binds that the operator has taken and that stand, of its owner while the lease is valid. binds: that there
     should be. node: the number of the one that serves it; null while none does.
     unanswered: parts that were written and never answered, while a receipt may still come for them.
     """
@@ -140,7 +140,7 @@ async def connections(db: Db) -> list[asyncpg.Record]:
         left join node n on n.holder = o.holder
         left join (
             select e.smsc_id, count(*) as bound, max(e.bound_at) as bound_at from session e
-            join node n on n.holder = e.holder and n.lease_until > now()
+            join lease o on o.smsc_id = e.smsc_id and o.holder = e.holder and o.lease_until > now()
             where e.ended_at is null and e.bound_at is not null group by e.smsc_id
         ) b on b.smsc_id = s.id
         order by s.id

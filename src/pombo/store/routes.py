@@ -78,13 +78,14 @@ class Connection(NamedTuple):
 
 
 async def connections(db: Db) -> list[Connection]:
-    """One that was never bound is down since it was added."""
+    """One that was never bound is down since it was added; one whose owner died, since the lease ended."""
     rows = await db.fetch(
         "select id, wanted, patience_s, down_since, extract(epoch from now() - down_since)::float8, name"
         " from ("
         "  select s.id, s.name, s.wanted, s.patience_s,"
-        "         case when l.smsc_id is null then s.created_at else l.down_since end as down_since"
-        "  from smsc s left join link l on l.smsc_id = s.id) c order by id"
+        "         case when l.smsc_id is null then s.created_at when l.down_since is not null then l.down_since"
+        "              when o.lease_until <= now() then o.lease_until end as down_since"
+        "  from smsc s left join link l on l.smsc_id = s.id left join lease o on o.smsc_id = s.id) c order by id"
     )
     return [Connection(*row) for row in rows]
 

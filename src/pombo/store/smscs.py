@@ -137,7 +137,8 @@ async def standings(db: Db) -> dict[int, Standing]:
         from smsc s
         left join link l on l.smsc_id = s.id
         left join (
-            select e.smsc_id, count(*) as bound from session e join node n on n.holder = e.holder and n.lease_until > now()
+            select e.smsc_id, count(*) as bound from session e
+            join lease o on o.smsc_id = e.smsc_id and o.holder = e.holder and o.lease_until > now()
             where e.ended_at is null and e.bound_at is not null group by e.smsc_id
         ) b on b.smsc_id = s.id
         left join (
