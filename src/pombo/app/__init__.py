@@ -62,7 +62,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 
 @contextlib.asynccontextmanager
-async def reached(config: Config, *, changes: bool = True) -> AsyncIterator[Reached]:
+async def reached(config: Config, *, changes: bool = False) -> AsyncIterator[Reached]:
     """The database for a command, whether a node runs or not.
 
     changes: without it the database refuses whatever changes something, outside of `audit.changing`.

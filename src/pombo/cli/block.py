@@ -15,11 +15,13 @@ from rich.text import Text
 
 from pombo.app import Reached
 from pombo.app.optouts import CONFIRMATION
+from pombo.cli.actor import this_actor
 from pombo.cli.answer import Answer, iso, note, table, waiting
 from pombo.cli.options import EVERY, Every
 from pombo.errors import PomboError
 from pombo.number import masked, normalise
 from pombo.store import accounts, blocks, endings
+from pombo.store.audit import changing
 from pombo.store.blocks import EVERYBODY
 from pombo.store.database import Database
 from pombo.text.outgoing import prepare
@@ -44,6 +46,11 @@ class _List(NamedTuple):
         return {"account": self.account_id or None, "name": self.name, "global": not self.account_id}
 
     @property
+    def subject(self) -> str:
+        """In the audit trail."""
+        return f"account {self.account_id}" if self.account_id else "everybody"
+
+    @property
     def shown(self) -> str:
         return "the operator's list" if self.name is None else f"the list of {self.name}"
 
@@ -53,10 +60,14 @@ async def add(
 ) -> Answer:
     """Block a number: messages to it are refused from now on. Marketing messages that wait for it end."""
     normalised = _number(number)
-    async with every.reached() as doors:
-        of = await _list(doors.db, account, everybody)
-        added = await blocks.add(doors.db, of.account_id, [doors.secrets.number_hmac(normalised)], "manual")
-        ended = await _end_waiting(doors.db, of, [normalised])
+    async with every.changing("block.add") as (doing, secrets):
+        of = await _list(doing.db, account, everybody)
+        added = await blocks.add(doing.db, of.account_id, [secrets.number_hmac(normalised)], "manual")
+        ended = await _end_waiting(doing.db, of, [normalised])
+        if added or ended:
+            doing.record(of.subject, after={"number": normalised, "added": added, "ended": ended})
+        else:
+            doing.nothing()
     shown = f"{masked(normalised)} is on {of.shown}" + (" now." if added else " already.")
     if ended:
         shown += f" {ended} marketing message(s) that waited for it ended."
@@ -68,12 +79,13 @@ async def remove(
 ) -> Answer:
     """Take a number off a list. Whoever asked for it by a reply should have asked to come back, too."""
     normalised = _number(number)
-    async with every.reached() as doors:
-        of = await _list(doors.db, account, everybody)
-        if not await blocks.remove(doors.db, of.account_id, doors.secrets.number_hmac(normalised)):
+    async with every.changing("block.remove") as (doing, secrets):
+        of = await _list(doing.db, account, everybody)
+        if not await blocks.remove(doing.db, of.account_id, secrets.number_hmac(normalised)):
             raise PomboError(
                 f"{masked(normalised)} is not on {of.shown}. `pombo block check` says where it is."
             )
+        doing.record(of.subject, before={"number": normalised})
     return Answer({**of.facts, "removed": 1}, Text(f"{masked(normalised)} is off {of.shown}."))
 
 
@@ -201,16 +213,25 @@ async def confirmation(
     every: Every = EVERY,
 ) -> Answer:
     """Show or change what people who opt out of an account's messages are answered, once and free of charge."""
-    async with every.reached() as doors:
-        row = await accounts.account(doors.db, account)
+    async with every.changing("block.confirmation") as (doing, _):
+        row = await accounts.account(doing.db, account)
+        before = (await accounts.optout(doing.db, row["id"]))["optout_text"]
         if text is not None:
             parts = prepare(text, row["text_mode"]).parts
             if parts > _TEXT_MOST_PARTS:
                 raise PomboError(f"This text takes {parts} parts: {_TEXT_MOST_PARTS} at most.")
-            await accounts.set_optout_text(doors.db, row["id"], text.strip())
-        now = (await accounts.optout(doors.db, row["id"]))["optout_text"]
+            await accounts.set_optout_text(doing.db, row["id"], text.strip())
+            doing.record(f"account {row['id']}", before=_words(before), after=_words(text.strip()))
+        else:
+            doing.nothing()
+        now = (await accounts.optout(doing.db, row["id"]))["optout_text"]
     facts = {"account": row["id"], "text": now or CONFIRMATION, "default": not now}
     return Answer(facts, Text(f"Opt-outs of {row['name']} are answered: {facts['text']}"))
+
+
+def _words(text: str) -> dict[str, Any]:
+    """For the audit trail, which keeps no texts."""
+    return {"own_words": bool(text), "characters": len(text)}
 
 
 async def _list(db: Database, account: str | None, everybody: bool) -> _List:
@@ -223,12 +244,18 @@ async def _list(db: Database, account: str | None, everybody: bool) -> _List:
 
 
 async def _import_page(doors: Reached, of: _List, numbers: list[int]) -> tuple[int, int]:
-    """How many were new, and how many messages ended."""
+    """How many were new, and how many messages ended; with a record of the page."""
     if not numbers:
         return 0, 0
     hmacs = [doors.secrets.number_hmac(number) for number in numbers]
-    added = await blocks.add(doors.db, of.account_id, hmacs, "import")
-    return added, await _end_waiting(doors.db, of, sorted(set(numbers)))
+    async with changing(doors.db, this_actor(), "block.import") as doing:
+        added = await blocks.add(doing.db, of.account_id, hmacs, "import")
+        ended = await _end_waiting(doing.db, of, sorted(set(numbers)))
+        if added or ended:
+            doing.record(of.subject, after={"added": added, "ended": ended})
+        else:
+            doing.nothing()
+    return added, ended
 
 
 async def _end_waiting(db: Database, of: _List, numbers: list[int]) -> int:

@@ -31,7 +31,7 @@ class Every:
         return from_env(data=self.data, **options)
 
     @asynccontextmanager
-    async def reached(self, *, changes: bool = True) -> AsyncIterator["Reached"]:
+    async def reached(self, *, changes: bool = False) -> AsyncIterator["Reached"]:
         """The database, whether a node runs or not; for reading only.
 
         changes: for what cannot be one transaction (see `changing`), and sees to its records in the audit trail itself.

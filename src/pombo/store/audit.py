@@ -51,7 +51,7 @@ class Change:
     ) -> None:
         """subject: `smsc 3`. before, after: what it was and is, of which the record keeps what differs.
 
-        Numbers are masked and secrets left out where it is written; say a new password as `{"password": True}`.
+        Numbers are masked and secrets left out where it is written; say a new password as `{"new_password": True}`.
         """
         assert self.told is None, "a change has one record"
         if before is not None and after is not None:
