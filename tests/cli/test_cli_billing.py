@@ -48,7 +48,7 @@ def test_terms_are_changed_one_by_one(loja: Pombo) -> None:
         "account": 1, "name": "loja", "active": True, "balance_milli": 10_000, "available_milli": 110_000,
         "billing": "postpaid", "limit_milli": 100_000, "low_balance_milli": 50_000, "price_milli": 70,
         "refund_rejected": False, "refund_undelivered": True, "class": "otp", "text_mode": "ascii", "addresses": [],
-        "demo": False,
+        "window": "mon-sat 09:00-22:00", "demo": False,
     }  # fmt: skip
     assert ran.json == expected
     assert loja("account", "set", "loja", "--low-balance", "0", "--json").json == {
