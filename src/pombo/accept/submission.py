@@ -12,6 +12,7 @@ from pombo.account.prices import Prices
 from pombo.account.secret import Secrets
 from pombo.errors import Refusal
 from pombo.route.routes import Routes
+from pombo.text import links
 from pombo.text.outgoing import MODES, prepare
 
 _CLIENT_REF = re.compile(r"[\x21-\x7e]{1,64}")
@@ -77,6 +78,8 @@ def judge(
         _schedule(submission, schedule, account.zone)
     part_milli = prices.of(account, normalised, account.message_class)
     submission.price_milli = part_milli * submission.outgoing.parts
+    if account.allowed_hosts is not None and links.elsewhere(text, account.allowed_hosts):
+        submission.held_for = "link"
     return submission
 
 

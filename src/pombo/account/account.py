@@ -20,6 +20,7 @@ class Account(NamedTuple):
     zone: ZoneInfo
     message_class: int = 1  # message.MessageClass, of messages that say nothing else
     marketing_window: Window | None = window.parse(window.DEFAULT)  # None: at any hour
+    allowed_hosts: frozenset[str] | None = None  # that its links may lead to; None: nobody minds
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> "Account":
@@ -33,6 +34,7 @@ class Account(NamedTuple):
             ZoneInfo(row["time_zone"]),
             row["class"],
             window.parse(row["marketing_window"]),
+            None if row["allowed_hosts"] is None else frozenset(row["allowed_hosts"]),
         )
 
     def local(self, at: datetime | None) -> str:

@@ -380,7 +380,7 @@ class Node:
             await connection.close(timeout=2)
 
     async def _changed(self, table: str) -> None:
-        if table in ("account", "token"):
+        if table in ("account", "token", "allowed_host"):
             self._authenticator.forget()
             self._sources = await accounts.sources(self.db)
         elif table == "smsc":

@@ -93,7 +93,7 @@ async def show(
             rows=(
                 (
                     m["message_id"], m["id"], m["account"], m["number"], m["smsc"] or "-",
-                    m["state"], f"{age(m['accepted_at'])} ago", _due(m["due_at"]),
+                    _state(m), f"{age(m['accepted_at'])} ago", _due(m["due_at"]),
                     str(m["attempts"]), f"{m['parts_taken']}/{m['parts']}",
                 )
                 for m in messages
@@ -195,6 +195,7 @@ def _message(row: asyncpg.Record, *, whole: bool) -> dict[str, Any]:
         "smsc": row["smsc"],
         "class": MessageClass(row["class"]).name.lower(),
         "state": QueueState(row["state"]).name.lower(),
+        "held_for": row["held_for"],
         "message_state": State(row["message"]).name.lower(),
         "accepted_at": row["accepted_at"],
         "due_at": row["due_at"],
@@ -203,6 +204,10 @@ def _message(row: asyncpg.Record, *, whole: bool) -> dict[str, Any]:
         "parts": row["parts"],
         "parts_taken": row["parts_taken"].bit_count(),
     }
+
+
+def _state(m: dict[str, Any]) -> str:
+    return f"{m['state']} ({m['held_for']})" if m["held_for"] else str(m["state"])
 
 
 def _due(at: datetime) -> str:

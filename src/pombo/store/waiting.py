@@ -49,7 +49,7 @@ async def listed(db: Db, which: Which, limit: int) -> list[asyncpg.Record]:
     return await db.fetch(
         f"""
         select q.message_id, m.client_ref, a.name as account, m.number, s.name as smsc, q.class, q.state, m.state as message,
-               m.accepted_at, q.due_at, q.expires_at, q.attempts, q.parts, q.parts_taken
+              q.held_for,               m.accepted_at, q.due_at, q.expires_at, q.attempts, q.parts, q.parts_taken
         from queue q join message m on m.id = q.message_id join account a on a.id = q.account_id
         left join smsc s on s.id = q.smsc_id
         where {_FITS} order by q.message_id limit $7
@@ -94,9 +94,11 @@ async def release(db: Database, which: Which, after_id: int) -> tuple[int, int |
     async with db.transaction() as tx:
         page = await _page(tx, which, after_id, [QueueState.HELD])
         done = await tx.fetch(
-            "update queue set state = 0, due_at = greatest(now(), opens_at)"
-            " where message_id = any($1::bigint[]) and state = 2"
-            " returning message_id",
+            "update queue q set state = 0, held_for = '', due_at = greatest(now(), q.opens_at),"
+            # What nobody has looked at yet has its whole validity before it.
+            "  expires_at = case q.held_for when '' then q.expires_at else q.expires_at + (now() - m.accepted_at) end"
+            " from message m where q.message_id = any($1::bigint[]) and q.state = 2 and m.id = q.message_id"
+            " returning q.message_id",
             page,
         )
         await tx.execute(

@@ -25,11 +25,12 @@ _BARE = re.compile(rf"(?<![\w@.-])({_HOST})(:\d{{2,5}})?(?=(/[^\s]*)?)")
 # Names without `www` and without a path are taken for hosts under these endings: `loja.com.br`, `bit.ly`. With a path,
 # under any ending of two letters or more: `abc.museum/x`.
 _ENDINGS = frozenset(
-    (
+    re.findall(
+        r"\w+",
         "app art bet biz blog br cc cloud club co com dev digital edu email eu fm fun gd gg gl gle gov gratis gt icu im"
         " info ink io is it la link live ly me media mobi money mx net news one online org page pay pe pro pt pw rs run"
-        " sale sh shop site space store tech tk to top tv uk us vip website win work world ws xyz zone"
-    ).split()
+        " sale sh shop site space store tech tk to top tv uk us vip website win work world ws xyz zone",
+    )
 )
 _DECIMAL = re.compile(r"\d+(?:\.\d+)+")
 _IPV4 = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}")
