@@ -14,7 +14,6 @@ _ACCOUNT = (
     "a.id, a.name, a.active, a.balance_milli, a.price_milli, a.max_parts, a.text_mode, a.time_zone, a.class, a.demo,"
     " a.available_milli, a.billing, a.limit_milli, a.low_balance_milli, a.refund_rejected, a.refund_undelivered,"
     " a.networks as account_networks, a.marketing_window"
-    " a.networks as account_networks"
     # The hosts that its links may lead to; null where nobody minds.
     ", case when a.links_guarded then array(select host from allowed_host h where h.account_id = a.id) end as allowed_hosts"
 )
