@@ -26,7 +26,8 @@ from rows import one_message
 READING = {
     "account list", "account show", "account statement", "token list", "price list", "smsc list", "smsc show", "route list",
     "route explain", "queue list", "receipt list", "callback endpoints", "callback list", "callback show", "reply list",
-    "shortcode list", "block list", "block check", "block export", "audit list", "audit verify", "audit export", "explain",
+    "shortcode list", "link list",
+    "block list", "block check", "block export", "audit list", "audit verify", "audit export", "explain",
     "status",
 }  # fmt: skip
 # What they do is no change of a person's: they run the platform; a message and its charge are their own record.
@@ -37,6 +38,7 @@ SMSC = ("--host", "127.0.0.1", "--port", "2775", "--system-id", "s", "--password
 SEND = ("send", "loja", "11987654321", "canary-text")
 DLR = ("--kind", "dlr")
 SHORTCODE = ("shortcode", "add", "27300", "--account", "loja")
+LINK = ("link", "add", "loja.com.br", "--account", "loja")
 BLOCK = ("block", "add", "11987654321", "--global")
 CALLBACK = (
     "callback",
@@ -116,6 +118,9 @@ CHANGES: dict[str, tuple[tuple[str, ...], Needs, str, str]] = {
     "block add": (("11987654321", "--account", "loja"), (), "block.add", "account 1"),
     "block remove": (("11987654321", "--global"), (BLOCK,), "block.remove", "everybody"),
     "block import": (("FILE", "--global"), (), "block.import", "everybody"),
+    "link add": (LINK[2:], (), "link.add", "account 1"),
+    "link remove": (LINK[2:], (LINK,), "link.remove", "account 1"),
+    "link guard": (("--account", "loja"), (), "link.guard", "account 1"),
     "block confirmation": (("canary-text", "--account", "loja"), (), "block.confirmation", "account 1"),
 }  # fmt: skip
 

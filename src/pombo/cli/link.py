@@ -38,9 +38,12 @@ async def show(
 async def add(host: str, /, *, account: Whose, every: Every = EVERY) -> Answer:
     """Let an account's links lead to a host and to what lies below it."""
     wanted = _host(host)
-    async with every.reached() as (db, _):
-        row = await accounts.account(db, account)
-        await allowed_hosts.add(db, row["id"], wanted)
+    async with every.changing("link.add") as (doing, _):
+        row = await accounts.account(doing.db, account)
+        if await allowed_hosts.add(doing.db, row["id"], wanted):
+            doing.record(f"account {row['id']}", after={"host": wanted})
+        else:
+            doing.nothing()
     shown = f"Links of {row['name']} may lead to {wanted}."
     if row["allowed_hosts"] is None:
         shown += " So they may anywhere: `pombo link guard` changes that."
@@ -50,10 +53,11 @@ async def add(host: str, /, *, account: Whose, every: Every = EVERY) -> Answer:
 async def remove(host: str, /, *, account: Whose, every: Every = EVERY) -> Answer:
     """Let an account's links lead to a host no more. What was accepted before goes."""
     wanted = _host(host)
-    async with every.reached() as (db, _):
-        row = await accounts.account(db, account)
-        if not await allowed_hosts.remove(db, row["id"], wanted):
+    async with every.changing("link.remove") as (doing, _):
+        row = await accounts.account(doing.db, account)
+        if not await allowed_hosts.remove(doing.db, row["id"], wanted):
             raise PomboError(f"{row['name']} has no host {wanted!r}. `pombo link list` shows what it has.")
+        doing.record(f"account {row['id']}", before={"host": wanted})
     return Answer({"account": row["id"], "host": wanted, "removed": True}, Text(f"{wanted} is removed."))
 
 
@@ -65,9 +69,13 @@ async def guard(
 ) -> Answer:
     """Hold an account's messages whose links lead to other hosts than those it may link to, until somebody releases or
     discards them."""
-    async with every.reached() as (db, _):
-        row = await accounts.account(db, account)
-        await allowed_hosts.guard(db, row["id"], on=not off)
+    async with every.changing("link.guard") as (doing, _):
+        row = await accounts.account(doing.db, account)
+        if (row["allowed_hosts"] is None) is off:
+            doing.nothing()
+        else:
+            await allowed_hosts.guard(doing.db, row["id"], on=not off)
+            doing.record(f"account {row['id']}", before={"guarded": off}, after={"guarded": not off})
     shown = "go as all others" if off else "are held: `pombo queue list --state held`"
     return Answer(
         {"account": row["id"], "guarded": not off},

@@ -10,11 +10,14 @@ async def guard(db: Db, account_id: int, *, on: bool) -> None:
     await db.execute("update account set links_guarded = $2 where id = $1", account_id, on)
 
 
-async def add(db: Db, account_id: int, host: str) -> None:
-    """host: as text/links.py has it."""
-    await db.execute(
-        "insert into allowed_host (account_id, host) values ($1, $2) on conflict do nothing", account_id, host
-    )
+async def add(db: Db, account_id: int, host: str) -> bool:
+    """Whether it was not there yet. host: as text/links.py has it."""
+    return bool(
+        await db.fetchval(
+            "insert into allowed_host (account_id, host) values ($1, $2) on conflict do nothing returning true",
+            account_id, host,
+        )
+    )  # fmt: skip
 
 
 async def remove(db: Db, account_id: int, host: str) -> bool:
