@@ -120,6 +120,8 @@ def test_backends_that_are_killed_under_a_message(program: Program, customer: Cu
         with contextlib.suppress(Unanswered):
             customer.send(NUMBER, TEXT)
     until(lambda: _sends(customer), timeout_s=20)
+    # All that was accepted has gone: else it would take what the next test plans for this number.
+    until(lambda: not program.run("queue", "list")["counts"], timeout_s=30, what="the queue to be empty")
 
 
 def _sends(customer: Customer) -> bool:
