@@ -122,6 +122,10 @@ class Submitting:
             return _POLL_S
         for message in taken.claimed:
             self._prepare(Outgoing(message))
+        if (
+            self._ended.is_set()
+        ):  # while the claim was under way: what it got is put back when the books are closed
+            return 0.0
         self._write_waiting()
         if taken.again_s is None:
             return 0.0
