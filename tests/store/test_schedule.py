@@ -164,7 +164,8 @@ async def test_of_cancelling_and_claiming_at_once_exactly_one_has_each_message(d
     at = await session(database)
 
     async def claim_all() -> list[int]:
-        return [m.message_id for _ in range(30) for m in await claim(database, 1, at, 10)]
+        # Not for all of them: however quick it is, something is left to be cancelled.
+        return [m.message_id for _ in range(20) for m in await claim(database, 1, at, 10)]
 
     async def cancel_all() -> list[int]:
         return [
