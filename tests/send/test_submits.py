@@ -160,6 +160,23 @@ async def test_a_stopped_connection_leaves_in_order_and_loses_nothing(links):
     assert links.figures()[0].submitted == 2  # totals go on
 
 
+async def test_what_a_claim_gets_while_its_connection_is_stopped_waits_again_before_the_unbind(links):
+    place, links = links
+    await place.operator.stand(1)
+    async with place.db.transaction("begin; select from session for update") as lock:
+        message_id = await place.accept()
+        links.wake([place.smsc.id])
+
+        async def claim_waits():
+            return await lock.fetchval("select count(*) from pg_locks where not granted")
+
+        await place.until(claim_waits)
+        links.follow([place.smsc._replace(wanted="stopped")])
+    await place.operator.stand(0)
+    assert (await place.queued(message_id))["state"] == 0
+    assert place.operator.submits.empty()
+
+
 async def test_a_draining_connection_sends_what_waits_and_takes_receipts(links):
     place, links = links
     links.follow([place.smsc._replace(wanted="draining")])

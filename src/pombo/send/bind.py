@@ -223,6 +223,7 @@ class Bind:
         """A planned end: nothing new goes out, responses are waited for, then we unbind."""
         self._submitting.end()
         await asyncio.wait({submitting}, timeout=_DRAIN_S)
+        self._submitting.give_back()  # now, not after the unbind: for who takes over, and sends it at once
         deadline = self._loop.time() + _DRAIN_S
         while self._submitting.in_flight and not self._wire.closed.is_set() and self._loop.time() < deadline:
             await wait(self._room_changed, deadline - self._loop.time())

@@ -122,9 +122,7 @@ class Submitting:
             return _POLL_S
         for message in taken.claimed:
             self._prepare(Outgoing(message))
-        if (
-            self._ended.is_set()
-        ):  # while the claim was under way: what it got is put back when the books are closed
+        if self._ended.is_set():  # while the claim was under way: what it got is given back
             return 0.0
         self._write_waiting()
         if taken.again_s is None:
@@ -201,7 +199,7 @@ class Submitting:
             self._wire.flush()
 
     def give_back(self) -> None:
-        """The session is over: what was claimed and never written waits again."""
+        """Nothing more is written: what was claimed and is not written yet waits again."""
         while self._unwritten:
             self._never_written(self._unwritten.popleft()[0])
 
