@@ -48,3 +48,7 @@ class PomboError(Exception):
 
 class Unavailable(Exception):
     """The store did not confirm a commit: what was to be stored is not known to be stored."""
+
+
+class Taken(Exception):
+    """Something else has this name or number already: nothing was changed."""

@@ -55,13 +55,23 @@ async def unowned_to(db: Db, number: str, after_id: int, limit: int) -> list[asy
     )  # fmt: skip
 
 
+# Their conversations as the trigger of new replies has them.
+_ASSIGN = """
+with given as (
+    update inbox set account_id = $2 where id = any($1::bigint[]) and account_id is null returning id, source, received_at
+), noted as (
+    insert into conversation as c (account_id, handset, replies, last_at)
+    select $2, source, count(*), max(received_at) from given group by source order by source
+    on conflict (account_id, handset) do update
+    set replies = c.replies + excluded.replies, last_at = greatest(c.last_at, excluded.last_at)
+)
+select id from given order by id
+"""
+
+
 async def assign(db: Db, reply_ids: Sequence[int], account_id: int) -> list[int]:
     """Give replies that nobody owns to an account; returns those it got."""
-    rows = await db.fetch(
-        "update inbox set account_id = $2 where id = any($1::bigint[]) and account_id is null returning id",
-        reply_ids, account_id,
-    )  # fmt: skip
-    return sorted(row["id"] for row in rows)
+    return [row["id"] for row in await db.fetch(_ASSIGN, reply_ids, account_id)]
 
 
 async def owned_by(db: Db, reply_ids: Sequence[int]) -> list[asyncpg.Record]:
