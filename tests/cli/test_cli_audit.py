@@ -28,7 +28,7 @@ READING = {
     "route explain", "queue list", "receipt list", "callback endpoints", "callback list", "callback show", "reply list",
     "shortcode list", "link list",
     "block list", "block check", "block export", "audit list", "audit verify", "audit export", "explain",
-    "status",
+    "status", "doctor",
 }  # fmt: skip
 # What they do is no change of a person's: they run the platform; a message and its charge are their own record.
 WITHOUT = {"demo", "serve", "migrate", "send"}

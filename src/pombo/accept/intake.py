@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import asyncpg
 import structlog
 
+from pombo import crash
 from pombo.account.account import Account
 from pombo.account.window import AT_ONCE, When, when
 from pombo.errors import Refusal, Unavailable
@@ -226,6 +227,7 @@ class Intake:
             if not fresh:
                 return
             new = self._rows(fresh, datetime.now(UTC))
+            crash.point("accept.before_commit")
             try:
                 accepted = await rows.accept(self._db, new, list(self._subjects(fresh) - self._listed))
             except (asyncpg.UniqueViolationError, asyncpg.CheckViolationError):
@@ -277,6 +279,7 @@ class Intake:
             new = self._rows(fresh, now)
             if fresh:
                 await rows.accept(tx, new)
+                crash.point("accept.before_commit")
         for submission, at in firsts.items():
             submission.refusal, submission.accepted_at = None, at
         for submission, refusal in refused.items():
@@ -306,6 +309,7 @@ class Intake:
                 asked[place][0].refuse(Refusal.BLOCKED)
 
     def _accepted(self, submissions: list[Submission], new: rows.NewMessages) -> None:
+        crash.point("accept.committed")
         self.figures.accepted += len(submissions)
         for submission in submissions:
             submission.accepted_at = new.accepted_at

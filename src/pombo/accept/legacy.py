@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from pombo import crash
 from pombo.accept import parameters as read
 from pombo.accept import reply
 from pombo.accept.auth import Authenticator
@@ -221,6 +222,7 @@ class LegacyApi:
                 for item in open_items:
                     item.refuse(Refusal.UNAVAILABLE)
                 return 503
+            crash.point("accept.before_answer")
         return 200
 
     async def _dlr(self, scope: Scope, body: bytes) -> bytes:

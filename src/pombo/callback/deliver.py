@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 import asyncpg
 import structlog
 
+from pombo import crash
 from pombo.callback import schedule
 from pombo.callback.connection import Answer, Call, Connection
 from pombo.callback.dial import DialError, Dialler
@@ -320,6 +321,7 @@ class Deliverer:
         self._log_turn(lane, call, answer, ok)
         lane.ended(bool(call.job.attempts), ok, now - call.started)
         if ok and status is not None:
+            crash.point("callback.answered")
             self._settlement.confirmed(attempt(call, answer, now))
         else:
             self._failed(lane, call.job, answer, attempt(call, answer, now))

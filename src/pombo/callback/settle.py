@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from pombo import crash
 from pombo.errors import Unavailable
 from pombo.store import callbacks as store
 from pombo.store.callbacks import Attempt, Failure
@@ -64,7 +65,9 @@ class Settlement:
         done = True
         for start in range(0, len(confirmed), ROWS):
             attempts = confirmed[start : start + ROWS]
-            if not await self._committed(store.confirm(self._db, attempts)):
+            if await self._committed(store.confirm(self._db, attempts)):
+                crash.point("callback.committed")
+            else:
                 self._confirmed.extend(attempts)
                 done = False
         for start in range(0, len(failed), ROWS):

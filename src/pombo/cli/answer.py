@@ -18,6 +18,7 @@ class Answer(NamedTuple):
 
     facts: Mapping[str, Any]
     shown: RenderableType
+    failed: bool = False  # the command ends with 1: what it was asked to check is not so
 
 
 def say(answer: Answer, *, as_json: bool) -> None:

@@ -1,7 +1,7 @@
 """All commands, and how each run of one ends: exit code, and what stands on stdout and stderr.
 
-Exit codes: 0 done, 1 refused or failed (also, quietly, where nobody reads stdout any more), 2 not a command as it was
-typed, 130 interrupted.
+Exit codes: 0 done, 1 refused or failed (also where a check finds a fault and, quietly, where nobody reads stdout any more),
+2 not a command as it was typed, 130 interrupted.
 """
 
 import os
@@ -25,6 +25,7 @@ COMMANDS = {
     "serve": ("node:serve", "Run the platform."),
     "migrate": ("node:migrate", "Bring the database up to this version."),
     "status": ("status:status", "What runs, what waits, what is stuck."),
+    "doctor": ("doctor:doctor", "Whether everything in the database agrees."),
     "explain": ("explain:explain", "One message's whole life."),
     "send": ("send:send", "Send one message, by the same rules as the API."),
     "cancel": ("cancel:cancel", "Take back messages that are not sent yet."),
@@ -156,6 +157,7 @@ def _run(arguments: Sequence[str], *, as_json: bool) -> int:
         answer = _call(arguments)
         if answer is not None:
             say(answer, as_json=as_json)
+            return int(answer.failed)
     except CycloptsError as error:
         complain(" ".join(str(error).split()), as_json=as_json)
         return 2

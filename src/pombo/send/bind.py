@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from pombo import crash
 from pombo.errors import PomboError, Unavailable
 from pombo.send import tls
 from pombo.send.doors import Doors
@@ -244,7 +245,9 @@ class Bind:
             try:
                 await self._settle()
                 async with self._flow.settling:
+                    crash.point("session.before_end")
                     uncertain = await queue.end_sessions(self._doors.db, [self._session_id])
+                    crash.point("session.ended")
                 break
             except (Unavailable, asyncpg.PostgresError) as error:
                 if self._stopping.is_set() and self._loop.time() > given_up_at:
@@ -335,5 +338,7 @@ class Bind:
                 assert response is not None
                 self._session.respond(delivery.sequence_number, response(), status)
             self._wire.flush()
+            if answers:
+                crash.point("deliver.answered")
             self._wire.resume_reading()
             self._room_changed.set()

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
+from pombo import crash
 from pombo.errors import Unavailable
 from pombo.message import AttemptState, State
 from pombo.send.elsewhere import Elsewhere, hand_on
@@ -208,6 +209,8 @@ class Settlement:
                 replies = effects.replies
             jobs = await endings.ended(tx, self._holder, final)
             jobs += await outbox.of_replies(tx, self._holder, replies)
+            _pass_points(batch, replies, "before_commit")
+        _pass_points(batch, replies, "committed")
         if jobs:
             self._notify(jobs)
         if handed_on:
@@ -281,3 +284,12 @@ class Settlement:
             else:
                 done.append(message_id)
         return done, retries, held, endings
+
+
+def _pass_points(batch: _Batch, replies: Sequence[int], at: str) -> None:
+    if batch.attempts:
+        crash.point(f"results.{at}")
+    if len(batch.deliveries) > len(replies):
+        crash.point(f"receipts.{at}")
+    if replies:
+        crash.point(f"replies.{at}")

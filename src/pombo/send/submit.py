@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from pombo import crash
 from pombo.errors import Unavailable
 from pombo.message import AttemptState
 from pombo.send.doors import Doors
@@ -144,6 +145,8 @@ class Submitting:
             self._claim_in_doubt = True
             taken = await self._flow.turns.claim(self._doors.db, self._session_id, wanted, self._loop.time())
             self._claim_in_doubt = False
+            if taken.claimed:
+                crash.point("claim.committed")
             return taken
         except Unavailable:
             return None
@@ -197,6 +200,7 @@ class Submitting:
             self._flow.pace.took(written, now)
             self._flow.tally.submitted += written
             self._wire.flush()
+            crash.point("submit.written")
 
     def give_back(self) -> None:
         """Nothing more is written: what was claimed and is not written yet waits again."""

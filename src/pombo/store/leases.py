@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pombo import crash
 from pombo.store import queue
 from pombo.store.database import Database, Db
 
@@ -71,6 +72,7 @@ async def take(db: Database, smsc_id: int, holder: uuid.UUID, lease_s: float) ->
             "update link set bound = 0, down_since = coalesce(down_since, now()) where smsc_id = $1 and bound > 0",
             smsc_id,
         )
+        crash.point("recovery.before_commit")
         return Taken(int(epoch), uncertain)
 
 
