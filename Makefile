@@ -42,7 +42,7 @@ fmt: .venv/.dev
 	.venv/bin/ruff format .
 
 bench: .venv/.dev
-	.venv/bin/python -m bench.smpp_codec $(ARGS)
+	@.venv/bin/python -m bench.versus $(ARGS)
 
 tests/peers/node_modules/.installed: tests/peers/package.json tests/peers/package-lock.json
 	cd tests/peers && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
