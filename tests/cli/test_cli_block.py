@@ -97,6 +97,23 @@ def test_the_list_of_one_account_ends_nothing_of_another(operator: Pombo, databa
     assert operator("block", "add", NUMBER, "--global", "--json").json["ended"] == 1
 
 
+def test_who_opted_out_by_a_reply_comes_off_at_their_own_wish_only(
+    operator: Pombo, database_url: str
+) -> None:
+    operator("block", "add", NUMBER, "--account", "loja")
+    rows(database_url, "update block set reason = 'reply', inbox_id = 7")
+
+    refused = operator("block", "remove", NUMBER, "--account", "loja", "--json")
+    assert refused.code == 1
+    assert "--asked-back" in refused.json["error"]
+    assert operator("send", "loja", NUMBER, "oi", "--json").json == {"error": "Destino bloqueado"}
+
+    assert operator("block", "remove", NUMBER, "--account", "loja", "--asked-back").code == 0
+    [record] = rows(database_url, "select before, after from audit where action = 'block.remove'")
+    assert '"reason": "reply"' in record["before"]
+    assert record["after"] == '{"asked_back": true}'
+
+
 def test_import_blocks_the_good_lines_and_names_the_bad_ones(operator: Pombo, tmp_path: Path) -> None:
     file = tmp_path / "numbers.csv"
     file.write_bytes(

@@ -13,20 +13,19 @@ from cyclopts import Parameter
 from rich.console import Group
 from rich.text import Text
 
-from pombo.app import Reached
+from pombo.account import blocking
+from pombo.account.blocking import BlockList
 from pombo.app.optouts import CONFIRMATION
 from pombo.cli.actor import this_actor
 from pombo.cli.answer import Answer, iso, note, table, waiting
-from pombo.cli.options import EVERY, Every
+from pombo.cli.options import EVERY, Every, Flag
 from pombo.errors import PomboError
 from pombo.number import masked, normalise
-from pombo.store import accounts, blocks, endings
-from pombo.store.audit import changing
+from pombo.store import accounts, blocks
 from pombo.store.blocks import EVERYBODY
 from pombo.store.database import Database
 from pombo.text.outgoing import prepare
 
-_PAGE = 5000
 _BAD_LINES_SHOWN = 20
 _TEXT_MOST_PARTS = 2
 
@@ -46,9 +45,8 @@ class _List(NamedTuple):
         return {"account": self.account_id or None, "name": self.name, "global": not self.account_id}
 
     @property
-    def subject(self) -> str:
-        """In the audit trail."""
-        return f"account {self.account_id}" if self.account_id else "everybody"
+    def block_list(self) -> BlockList:
+        return BlockList(self.account_id)
 
     @property
     def shown(self) -> str:
@@ -62,12 +60,7 @@ async def add(
     normalised = _number(number)
     async with every.changing("block.add") as (doing, secrets):
         of = await _list(doing.db, account, everybody)
-        added = await blocks.add(doing.db, of.account_id, [secrets.number_hmac(normalised)], "manual")
-        ended = await _end_waiting(doing.db, of, [normalised])
-        if added or ended:
-            doing.record(of.subject, after={"number": normalised, "added": added, "ended": ended})
-        else:
-            doing.nothing()
+        added, ended = await blocking.block(doing, secrets, of.block_list, normalised)
     shown = f"{masked(normalised)} is on {of.shown}" + (" now." if added else " already.")
     if ended:
         shown += f" {ended} marketing message(s) that waited for it ended."
@@ -75,17 +68,31 @@ async def add(
 
 
 async def remove(
-    number: Number, /, *, account: OfAccount = None, everybody: Global = False, every: Every = EVERY
+    number: Number,
+    /,
+    *,
+    account: OfAccount = None,
+    everybody: Global = False,
+    asked_back: Annotated[
+        bool, Parameter(help="The person, who opted out by a reply, has asked to be written to again."), Flag
+    ] = False,
+    every: Every = EVERY,
 ) -> Answer:
-    """Take a number off a list. Whoever asked for it by a reply should have asked to come back, too."""
+    """Take a number off a list. Who asked for it by a reply comes off at their own wish only."""
     normalised = _number(number)
     async with every.changing("block.remove") as (doing, secrets):
         of = await _list(doing.db, account, everybody)
-        if not await blocks.remove(doing.db, of.account_id, secrets.number_hmac(normalised)):
+        try:
+            await blocking.unblock(doing, secrets, of.block_list, normalised, asked_back=asked_back)
+        except blocking.NotListed:
             raise PomboError(
                 f"{masked(normalised)} is not on {of.shown}. `pombo block check` says where it is."
-            )
-        doing.record(of.subject, before={"number": normalised})
+            ) from None
+        except blocking.OptedOut:
+            raise PomboError(
+                f"{masked(normalised)} opted out by a reply. If the person has asked to be written to again, say so with "
+                "--asked-back: the audit trail keeps it."
+            ) from None
     return Answer({**of.facts, "removed": 1}, Text(f"{masked(normalised)} is off {of.shown}."))
 
 
@@ -146,17 +153,19 @@ async def import_(
     async with every.reached() as doors:
         of = await _list(doors.db, account, everybody)
         with waiting("lines left", len(lines), silent=every.json) as progress:
-            for at in range(0, len(lines), _PAGE):
+            for at in range(0, len(lines), blocking.PAGE):
                 good = []
-                for line, text in enumerate(lines[at : at + _PAGE], at + 1):
+                for line, text in enumerate(lines[at : at + blocking.PAGE], at + 1):
                     normalised = normalise(text)
                     if normalised is not None:
                         good.append(normalised)
                     elif text:
                         bad.append(line)
-                now_added, now_ended = await _import_page(doors, of, good)
+                now_added, now_ended = await blocking.import_page(
+                    doors.db, this_actor(), doors.secrets, of.block_list, good
+                )
                 numbers, added, ended = numbers + len(good), added + now_added, ended + now_ended
-                progress(max(0, len(lines) - at - _PAGE))
+                progress(max(0, len(lines) - at - blocking.PAGE))
     facts = {**of.facts, "numbers": numbers, "added": added, "ended": ended, "bad_lines": bad}
     shown = [f"{numbers} number(s) read, {added} new on {of.shown}."]
     if ended:
@@ -187,7 +196,7 @@ async def export(
             writer.writerow(["number_hmac", "reason", "reply", "created_at"])
             progress = stack.enter_context(waiting("numbers left", total, silent=every.json))
             after: tuple[datetime, bytes] | None = None
-            while page := await blocks.page(doors.db, of.account_id, after, _PAGE):
+            while page := await blocks.page(doors.db, of.account_id, after, blocking.PAGE):
                 writer.writerows(_csv_row(row) for row in page)
                 count += len(page)
                 after = (page[-1]["created_at"], page[-1]["number_hmac"])
@@ -241,28 +250,6 @@ async def _list(db: Database, account: str | None, everybody: bool) -> _List:
         return _List(EVERYBODY, None)
     row = await accounts.account(db, account)
     return _List(row["id"], row["name"])
-
-
-async def _import_page(doors: Reached, of: _List, numbers: list[int]) -> tuple[int, int]:
-    """How many were new, and how many messages ended; with a record of the page."""
-    if not numbers:
-        return 0, 0
-    hmacs = [doors.secrets.number_hmac(number) for number in numbers]
-    async with changing(doors.db, this_actor(), "block.import") as doing:
-        added = await blocks.add(doing.db, of.account_id, hmacs, "import")
-        ended = await _end_waiting(doing.db, of, sorted(set(numbers)))
-        if added or ended:
-            doing.record(of.subject, after={"added": added, "ended": ended})
-        else:
-            doing.nothing()
-    return added, ended
-
-
-async def _end_waiting(db: Database, of: _List, numbers: list[int]) -> int:
-    async with db.transaction() as tx:
-        ended = await blocks.end_waiting(tx, of.account_id, numbers)
-        await endings.ended(tx, None, ended)
-    return len(ended)
 
 
 def _number(text: str) -> int:

@@ -94,12 +94,16 @@ async def add(db: Db, account_id: int, number_hmacs: Sequence[bytes], reason: st
     return len(rows)
 
 
-async def remove(db: Db, account_id: int, number_hmac: bytes) -> bool:
-    """Whether it was there."""
-    found = await db.fetchval(
-        "delete from block where account_id = $1 and number_hmac = $2 returning true", account_id, number_hmac
-    )
-    return bool(found)
+async def remove(db: Db, account_id: int, number_hmac: bytes) -> None:
+    await db.execute("delete from block where account_id = $1 and number_hmac = $2", account_id, number_hmac)
+
+
+async def entry(db: Db, account_id: int, number_hmac: bytes) -> asyncpg.Record | None:
+    """reason, inbox_id, created_at of a number on a list, locked."""
+    return await db.fetchrow(
+        "select reason, inbox_id, created_at from block where account_id = $1 and number_hmac = $2 for update",
+        account_id, number_hmac,
+    )  # fmt: skip
 
 
 async def lists_of(db: Db, number_hmac: bytes) -> list[asyncpg.Record]:
