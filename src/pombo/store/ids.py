@@ -4,12 +4,19 @@ They sort by time across nodes, so that tables can be partitioned by range of id
 nothing pages by `id >`.
 """
 
+from datetime import datetime
+
 EPOCH_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z
 _NODE_BITS, _SEQUENCE_BITS = 8, 14
 # The low bits of the sequence go on counting from one millisecond to the next: neighbours differ in them, which is
 # what tells long messages to one handset apart. The upper one is the room that each millisecond has at least.
 _COUNTING = (1 << (_SEQUENCE_BITS - 1)) - 1
 ID_BITS_BELOW_MS = _NODE_BITS + _SEQUENCE_BITS
+
+
+def lowest_at(at: datetime) -> int:
+    """The lowest id of this millisecond; 0 for a time before the first one. Clocks differ: leave room around it."""
+    return max(0, int(at.timestamp() * 1000) - EPOCH_MS) << ID_BITS_BELOW_MS
 
 
 class Ids:
