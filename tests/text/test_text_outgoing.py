@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pombo.text import gsm7
-from pombo.text.outgoing import Outgoing, prepare, segments, whole
+from pombo.text import gsm7, ucs2
+from pombo.text.outgoing import Outgoing, prepare, segments, shown, whole
 
 CASES = json.loads((Path(__file__).parent / "segments.json").read_text(encoding="utf-8"))["cases"]
 ALPHABETS = ["gsm", "latin1", "ascii"]
@@ -195,3 +195,23 @@ def test_in_one_piece_it_is_the_whole_text(text: str, mode: str, alphabet: str) 
     piece = whole(outgoing.sent, outgoing.ucs2, alphabet)
     assert piece.octets == b"".join(part.octets[header_octets:] for part in parts)
     assert (piece.data_coding, piece.esm_class) == (8 if outgoing.ucs2 else 0, 0)
+
+
+@pytest.mark.parametrize("mode", ["udh8", "udh16", "sar"])
+@pytest.mark.parametrize(
+    "text", ["a", "a" * 161, "a" * 306, "a" * 304, "a" * 152 + "€" + "a" * 9, "ã" * 135, "😀" * 36]
+)
+def test_parts_are_shown_to_people_as_they_are_cut_for_operators(text: str, mode: str) -> None:
+    sent, wide, parts = prepare(text, "auto")
+    pieces = shown(sent, wide, mode)
+    cut = segments(sent, wide, "gsm", 7, mode)
+    assert len(pieces) == parts
+    assert "".join(piece.text for piece in pieces) == sent
+    assert all(piece.units <= piece.room for piece in pieces)
+    for piece, segment in zip(pieces, cut, strict=True):
+        octets = segment.octets[segment.octets[0] + 1 :] if segment.esm_class else segment.octets
+        assert octets == (ucs2.encode if wide else gsm7.encode)(piece.text)
+
+
+def test_a_text_that_the_operator_cuts_is_shown_whole() -> None:
+    assert shown("a" * 400, False, "payload") == [("a" * 400, 400, 400)]

@@ -45,7 +45,7 @@ async def explain(
 
 async def _facts(db: Database, row: asyncpg.Record, *, with_text: bool, with_number: bool) -> dict[str, Any]:
     state = State(row["state"])
-    replies = await life.replies(db, row["account_id"], row["id"])
+    told = await life.life(db, row)
     facts: dict[str, Any] = {
         "message_id": str(row["id"]),
         "id": row["client_ref"],
@@ -64,28 +64,21 @@ async def _facts(db: Database, row: asyncpg.Record, *, with_text: bool, with_num
         "scheduled_at": row["scheduled_at"],
         "sent_at": row["sent_at"],
         "final_at": row["final_at"],
-        "queue": _queue(await life.queue_row(db, row["id"]), row["scheduled_at"]),
-        "attempts": [_attempt(attempt) for attempt in await life.attempts(db, row["id"])],
+        "queue": _queue(told.queue, row["scheduled_at"]),
+        "attempts": [_attempt(attempt) for attempt in told.attempts],
         "parked_receipts": [
             {"smsc_message_id": receipt["raw_id"], "received_at": receipt["received_at"]}
-            for receipt in await life.parked_receipts(db, row["id"])
+            for receipt in told.parked_receipts
         ],
         "replies": [
             {"mo_id": str(reply["id"]), "received_at": reply["received_at"], "read_at": reply["read_at"]}
-            for reply in replies
+            for reply in told.replies
         ],
-        "callbacks": [
-            _callback(kind, callback)
-            for kind, ids in (
-                (CallbackKind.DLR, [row["id"]]),
-                (CallbackKind.MO, [reply["id"] for reply in replies]),
-            )
-            for callback in await life.callbacks(db, kind, ids)
-        ],
+        "callbacks": [_callback(kind, callback) for kind, callback in told.callbacks],
     }
     if with_text:
         facts["text"], facts["sent_text"] = row["body"], row["sent_body"] or row["body"]
-        for shown, reply in zip(facts["replies"], replies, strict=True):
+        for shown, reply in zip(facts["replies"], told.replies, strict=True):
             shown["text"] = reply["body"]
     return facts
 

@@ -1,6 +1,7 @@
 """What operators ask: one message's whole life, and how the platform stands. Planned for people, not for load."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import asyncpg
 
@@ -37,6 +38,18 @@ async def messages_by_id(db: Db, given: str, account_id: int | None) -> list[asy
     )  # fmt: skip
 
 
+async def message_of(db: Db, account_id: int, message_id: int) -> asyncpg.Record | None:
+    """The message with our id, where it is this account's."""
+    return await db.fetchrow(
+        f"""
+        select {_MESSAGE} from message m join account a on a.id = m.account_id
+        left join message_key k on k.account_id = m.account_id and k.client_ref = m.client_ref
+        left join smsc s on s.id = m.smsc_id where m.id = $1 and m.account_id = $2
+        """,
+        message_id, account_id,
+    )  # fmt: skip
+
+
 async def one_message(db: Db, given: str, account_id: int | None) -> asyncpg.Record:
     """The one that `messages_by_id` finds. Raises PomboError where there is none, or several, or only its key."""
     rows = await messages_by_id(db, given, account_id)
@@ -57,15 +70,39 @@ _MESSAGE = """
     coalesce(m.client_ref, k.client_ref) as client_ref, m.destination, m.number, m.body, m.sent_body, m.ucs2, m.parts,
     m.price_milli, m.refunded_milli,
     m.state, m.smsc_id, s.name as smsc, m.error, coalesce(m.accepted_at, k.accepted_at) as accepted_at,
-    m.sent_at, m.final_at, m.scheduled_at
+    m.sent_at, m.final_at, m.scheduled_at, m.class, m.source_addr, s.long_mode
 """
+
+
+class Life(NamedTuple):
+    """What is known of one message, beside its own row."""
+
+    queue: asyncpg.Record | None
+    attempts: list[asyncpg.Record]
+    parked_receipts: list[asyncpg.Record]
+    replies: list[asyncpg.Record]
+    callbacks: list[tuple[CallbackKind, asyncpg.Record]]
+
+
+async def life(db: Db, row: asyncpg.Record) -> Life:
+    """row: as `one_message` and `message_of` give it."""
+    answers = await replies(db, row["account_id"], row["id"])
+    about = ((CallbackKind.DLR, [row["id"]]), (CallbackKind.MO, [reply["id"] for reply in answers]))
+    return Life(
+        await queue_row(db, row["id"]),
+        await attempts(db, row["id"]),
+        await parked_receipts(db, row["id"]),
+        answers,
+        [(kind, callback) for kind, ids in about for callback in await callbacks(db, kind, ids)],
+    )
 
 
 async def queue_row(db: Db, message_id: int) -> asyncpg.Record | None:
     """Where the message stands in the queue; None once nothing of it is left to submit."""
     return await db.fetchrow(
         """
-        select state, due_at, expires_at, attempts, parts_taken, opens_at, closes_at, opens_at > now() as waits_to_open
+        select state, due_at, expires_at, attempts, parts_taken, opens_at, closes_at, opens_at > now() as waits_to_open,
+               held_for
         from queue where message_id = $1
         """,
         message_id,

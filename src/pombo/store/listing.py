@@ -7,7 +7,7 @@ A filter that few messages fit must not read a million of them in one go: each p
 and says where to go on when it has not come to the end.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -66,7 +66,7 @@ class Which(NamedTuple):
         return _conditions(asked, first)
 
 
-def _conditions(asked: dict[str, object], first: int) -> tuple[str, list[object]]:
+def _conditions(asked: Mapping[str, object], first: int) -> tuple[str, list[object]]:
     given = [(condition, value) for condition, value in asked.items() if value is not None]
     conditions = [condition.format(f"${n}") for n, (condition, _) in enumerate(given, first)]
     return " and ".join(conditions), [value for _, value in given]

@@ -70,25 +70,54 @@ def segments(sent: str, ucs2: bool, alphabet: str, reference: int, mode: str = "
     reference: any number; its low bits are used. ValueError for more than 255 parts: no header can say it.
     """
     coding = UCS2_CODING if ucs2 else DEFAULT_CODING
-    pieces = _pieces(sent, ucs2, alphabet, split.UCS2_PART if ucs2 else split.GSM_PART)
+    pieces, room = _cut(sent, ucs2, alphabet, mode)
     total = len(pieces)
     if total == 1:
         return [Segment(coding, 0, pieces[0])]
     if total > 255:
         raise ValueError(f"{total} parts: a concatenated message has 255 at the most")
-    if mode != "udh8":
-        smaller = _pieces(sent, ucs2, alphabet, split.UCS2_PART - 1 if ucs2 else split.GSM_PART - 1)
-        if len(smaller) == total:
-            if mode == "sar":
-                return [Segment(coding, 0, piece) for piece in smaller]
-            return [
-                Segment(coding, UDH_INDICATOR, _UDH16.pack(6, 8, 4, reference & 0xFFFF, total, n) + piece)
-                for n, piece in enumerate(smaller, start=1)
-            ]
+    if mode != "udh8" and room in (split.GSM_PART - 1, split.UCS2_PART - 1):
+        if mode == "sar":
+            return [Segment(coding, 0, piece) for piece in pieces]
+        return [
+            Segment(coding, UDH_INDICATOR, _UDH16.pack(6, 8, 4, reference & 0xFFFF, total, n) + piece)
+            for n, piece in enumerate(pieces, start=1)
+        ]
     return [
         Segment(coding, UDH_INDICATOR, _UDH8.pack(5, 0, 3, reference & 0xFF, total, n) + piece)
         for n, piece in enumerate(pieces, start=1)
     ]
+
+
+class Piece(NamedTuple):
+    text: str  # as the handset shows it
+    units: int  # septets, or code units in UCS-2
+    room: int  # for so many of them
+
+
+def shown(sent: str, ucs2: bool, mode: str) -> list[Piece]:
+    """The parts of a prepared text as people read them, cut as `segments` cuts it. mode: as there; `payload` is one piece."""
+    if mode == "payload":
+        pieces = [whole(sent, ucs2, "gsm").octets]
+        room = 0
+    else:
+        pieces, room = _cut(sent, ucs2, "gsm", mode)
+    if len(pieces) == 1:
+        room = max(split.UCS2_SINGLE if ucs2 else split.GSM_SINGLE, len(pieces[0]) // (2 if ucs2 else 1))
+    read = utf16.decode if ucs2 else gsm7.decode
+    return [Piece(read(piece), len(piece) // (2 if ucs2 else 1), room) for piece in pieces]
+
+
+def _cut(sent: str, ucs2: bool, alphabet: str, mode: str) -> tuple[list[bytes], int]:
+    """The pieces, and the room of each where they are several. By the smaller room that a wider header leaves, where that
+    makes as many."""
+    room = split.UCS2_PART if ucs2 else split.GSM_PART
+    pieces = _pieces(sent, ucs2, alphabet, room)
+    if mode != "udh8" and len(pieces) > 1:
+        smaller = _pieces(sent, ucs2, alphabet, room - 1)
+        if len(smaller) == len(pieces):
+            return smaller, room - 1
+    return pieces, room
 
 
 def whole(sent: str, ucs2: bool, alphabet: str) -> Segment:
