@@ -96,7 +96,7 @@ class Piece(NamedTuple):
 
 
 def shown(sent: str, ucs2: bool, mode: str) -> list[Piece]:
-    """The parts of a prepared text as people read them, cut as `segments` cuts it. mode: as there; `payload` is one piece."""
+    """The parts of a prepared text as people read them, cut as `segments` does. mode: as there; `payload` is one piece."""
     if mode == "payload":
         pieces = [whole(sent, ucs2, "gsm").octets]
         room = 0
