@@ -15,8 +15,10 @@ import pytest
 
 from pombo.panel.samples import LANGUAGES, VARIABLE, call, sample
 
-_HOSTILE = "Olá 'João' \"aspas\" \\n \\u0041 $HOME `id` $(id) ${x} %d {0}"
-    "<?php ?> </script>\r\n\t{{x}} @arquivo &a=b;+ 😀\u202e\u2028 */ //"
+_HOSTILE = (
+    "Olá 'João' \"aspas\" \\n \\u0041 $HOME `id` $(id) ${x} %d {0} <?php ?> </script>"
+    "\r\n\t{{x}} @arquivo &a=b;+ 😀\u202e\u2028 */ //"
+)
 _RUN = {
     "curl": ["sh", "sample.sh"],
     "python": [sys.executable, "sample.py"],
