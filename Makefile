@@ -6,7 +6,7 @@ PYTEST_WORKERS ?= 2
 DATA ?= data
 PORT ?= 8080
 
-.PHONY: install demo test check fmt bench clean
+.PHONY: install demo test check fmt bench vendor clean
 
 install: .venv/.installed
 
@@ -48,5 +48,8 @@ tests/peers/node_modules/.installed: tests/peers/package.json tests/peers/packag
 	cd tests/peers && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
+vendor:  # the panel's third-party files, from npm into the package
+	python3 tools/vendor.py
+
 clean:
-	rm -rf .venv .tools tests/peers/node_modules .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .tools tests/peers/node_modules tools/vendor/node_modules .mypy_cache .ruff_cache .pytest_cache
