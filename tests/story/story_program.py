@@ -68,16 +68,19 @@ class Program:
         return self._process.pid
 
     def start(self) -> None:
+        self._spawn()
+        assert self._process is not None and self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, f"it did not start: {self.log.read_text()[-2000:]}"
+        self.ready = json.loads(line)
+
+    def _spawn(self, **settings: str) -> None:
         arguments = ["--no-browser"] if self._command == "demo" else []
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "pombo.cli", self._command, "--port", "0", "--json", *arguments],
-                env=self._environment(), stdout=subprocess.PIPE, stderr=log, text=True,
+                env={**self._environment(), **settings}, stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, f"it did not start: {self.log.read_text()[-2000:]}"
-        self.ready = json.loads(line)
 
     def stop(self, timeout_s: float = 30) -> None:
         """SIGTERM; fails if that does not end it in order."""
@@ -142,14 +145,16 @@ class Program:
         added = self.run("account", "add", name, "--balance", balance)
         return Customer(self, added["token"], added["account"])
 
-    def add_smsc(self, smsc: Any, name: str = "vivo", *options: str, password: str = "") -> None:
+    def add_smsc(
+        self, smsc: Any, name: str = "vivo", *options: str, password: str = "", prefix: str = "55"
+    ) -> None:
         from story_smsc import PASSWORD, SYSTEM_ID
 
         self.run(
             "smsc", "add", name, "--host", "127.0.0.1", "--port", str(smsc.port),
             "--system-id", SYSTEM_ID, "--password", password or PASSWORD, "--source", "27300", *options,
         )  # fmt: skip
-        self.run("route", "add", "--prefix", "55", "--smsc", name)
+        self.run("route", "add", "--prefix", prefix, "--smsc", name)
 
     def database_url(self) -> str:
         url = asyncio.run(attach(self.data))
@@ -179,11 +184,21 @@ class Program:
         return 0
 
 
+P = TypeVar("P", bound=Program)
+
+
 @contextmanager
 def running(command: str = "serve", **settings: str) -> Iterator[Program]:
     """A started program with a data directory of its own. settings: POMBO_… variables."""
+    with started(Program, command, **settings) as program:
+        yield program
+
+
+@contextmanager
+def started(kind: type[P], command: str = "serve", **settings: str) -> Iterator[P]:
+    """The same, of another kind."""
     home = new_directory("pombo-story-")
-    program = Program(home / "data", command, **settings)
+    program = kind(home / "data", command, **settings)
     try:
         program.start()
         yield program
