@@ -163,17 +163,19 @@ async def test_both_sides_stand_in_the_order_they_were_written_and_are_paged_upw
     await desk.message(ANA, "3")
     await desk.reply(ANA, "4")
 
-    newest = await conversations.bubbles(desk.db, 1, str(ANA), ANA, None, 3)
+    newest = await conversations.bubbles(desk.db, 1, str(ANA), ANA, 3)
     assert [(row["body"], row["ours"]) for row in newest] == [("4", False), ("3", True), ("2", False)]
-    older = await conversations.bubbles(desk.db, 1, str(ANA), ANA, newest[-1]["id"], 3)
+    older = await conversations.bubbles(desk.db, 1, str(ANA), ANA, 3, before_id=newest[-1]["id"])
     assert [row["body"] for row in older] == ["1"]
+    since = await conversations.bubbles(desk.db, 1, str(ANA), ANA, 9, from_id=newest[1]["id"])
+    assert [row["body"] for row in since] == ["4", "3"]
 
 
 async def test_what_is_no_number_has_a_conversation_of_replies_alone(desk: Desk) -> None:
     await desk.reply("BANCO", "aviso")
     await desk.reply("0", "zero")
     assert sorted(await desk.listed()) == ["0", "BANCO"]
-    rows = await conversations.bubbles(desk.db, 1, "BANCO", None, None, 9)
+    rows = await conversations.bubbles(desk.db, 1, "BANCO", None, 9)
     assert [row["body"] for row in rows] == ["aviso"]
 
 
@@ -193,6 +195,10 @@ async def test_conversations_are_found_by_digits_by_name_and_by_who_opted_out(de
     assert await desk.listed(opted_out=True) == [str(ANA)]
     assert await desk.listed(account_id=2, name="beatriz") == []
     assert await desk.listed(account_id=2, opted_out=True) == []
+
+    recent = await blocks.recent_opt_outs(desk.db, 1, 10)
+    assert [(row["source"], row["conversation_id"]) for row in recent] == [(str(ANA), await desk.id_of(ANA))]
+    assert await blocks.recent_opt_outs(desk.db, 2, 10) == []
 
 
 async def test_replies_that_were_nobodys_are_unread_in_the_conversation_of_whom_they_are_given(

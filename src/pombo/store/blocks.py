@@ -125,6 +125,16 @@ async def counted(db: Db, account_id: int | None) -> list[asyncpg.Record]:
     )
 
 
+async def recent_opt_outs(db: Db, account_id: int, limit: int) -> list[asyncpg.Record]:
+    """The newest blocks that a reply asked for, whose reply is still there: created_at, source, conversation_id."""
+    return await db.fetch(
+        "select b.created_at, i.source, c.id as conversation_id from block b join inbox i on i.id = b.inbox_id"
+        " left join conversation c on c.account_id = b.account_id and c.handset = i.source"
+        " where b.account_id = $1 and b.reason = 'reply' order by b.created_at desc limit $2",
+        account_id, limit,
+    )  # fmt: skip
+
+
 async def page(
     db: Db, account_id: int, after: tuple[datetime, bytes] | None, limit: int
 ) -> list[asyncpg.Record]:

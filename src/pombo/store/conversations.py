@@ -74,24 +74,30 @@ _BUBBLES = """
 select * from (
     (select i.id, false as ours, i.body, i.received_at as at, i.client_ref, null::smallint as state, '' as error,
             null::smallint as parts, null::timestamptz as final_at, null::timestamptz as scheduled_at
-     from inbox i where i.account_id = $1 and i.source = $2 and i.id < $4 order by i.id desc limit $5)
+     from inbox i where i.account_id = $1 and i.source = $2 and i.id < $4 and i.id >= $5 order by i.id desc limit $6)
     union all
     (select m.id, true, m.body, m.accepted_at, m.client_ref, m.state, m.error, m.parts, m.final_at, m.scheduled_at
-     from message m where m.number = $3 and m.account_id = $1 and m.id < $4 order by m.id desc limit $5)
-) b order by id desc limit $5
+     from message m where m.number = $3 and m.account_id = $1 and m.id < $4 and m.id >= $5
+     order by m.id desc limit $6)
+) b order by id desc limit $6
 """
 _NEWEST = 2**63 - 1
 
 
 async def bubbles(
-    db: Db, account_id: int, handset: str, number: int | None, before_id: int | None, limit: int
+    db: Db,
+    account_id: int,
+    handset: str,
+    number: int | None,
+    limit: int,
+    *,
+    before_id: int = _NEWEST,
+    from_id: int = 0,
 ) -> list[asyncpg.Record]:
     """What was written in a conversation, the newest first: `ours`, `body`, `at`, and of ours how they fare.
 
-    before_id: of the last one that was given before."""
-    return await db.fetch(
-        _BUBBLES, account_id, handset, number, _NEWEST if before_id is None else before_id, limit
-    )
+    before_id: of the oldest that was given before. from_id: of the oldest that is wanted."""
+    return await db.fetch(_BUBBLES, account_id, handset, number, before_id, from_id, limit)
 
 
 async def seen(db: Db, account_id: int, conversation_id: int, replies: int) -> bool:
