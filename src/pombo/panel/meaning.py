@@ -1,6 +1,6 @@
 """What a state and an operator's code mean, in words for people: the words first, the code second.
 
-The words are Portuguese, the panel's source language; whoever shows them has them translated (`page.py`).
+The words are Portuguese, the panel's source language; whoever shows them has them translated (`words.py`).
 """
 
 from collections.abc import Mapping
