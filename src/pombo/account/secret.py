@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pombo.errors import PomboError
 
+_FILE = "secret"
 TOKEN_PREFIX = "pombo_"  # noqa: S105 - so that a leaked token is recognised by scanners
 
 
@@ -65,13 +66,27 @@ def _derive(secret: bytes, purpose: bytes) -> bytes:
 
 def load(data: Path, configured: str) -> Secrets:
     """The secret from the setting, or from the file `secret` in the data directory, made at first use."""
+    return Secrets(octets(data, configured))
+
+
+def octets(data: Path, configured: str) -> bytes:
+    """What `load` makes its keys of. Raises PomboError."""
     if configured:
-        return Secrets(configured.encode())
-    file = data / "secret"
+        return configured.encode()
     try:
-        return Secrets(made_once(file, base64.b64encode(os.urandom(32)) + b"\n").strip())
+        return made_once(data / _FILE, base64.b64encode(os.urandom(32)) + b"\n").strip()
     except OSError as error:
         raise PomboError(f"The secret cannot be read or made: {error}") from None
+
+
+def keep(data: Path, secret: bytes) -> None:
+    """Put the secret of another platform into a data directory that has none, or this one. Raises PomboError."""
+    try:
+        kept = made_once(data / _FILE, secret + b"\n").strip()
+    except OSError as error:
+        raise PomboError(f"The secret cannot be written: {error}") from None
+    if kept != secret:
+        raise PomboError(f"{data / _FILE} is the secret of another platform. Choose a new data directory.")
 
 
 def made_once(file: Path, fresh: bytes) -> bytes:

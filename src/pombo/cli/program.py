@@ -25,6 +25,8 @@ COMMANDS = {
     "serve": ("node:serve", "Run the platform."),
     "migrate": ("node:migrate", "Bring the database up to this version."),
     "status": ("status:status", "What runs, what waits, what is stuck."),
+    "backup": ("backup:backup", "Write the whole platform into one file."),
+    "restore": ("backup:restore", "Bring a backup to life in a new data directory."),
     "doctor": ("doctor:doctor", "Whether everything in the database agrees."),
     "explain": ("explain:explain", "One message's whole life."),
     "send": ("send:send", "Send one message, by the same rules as the API."),

@@ -107,7 +107,7 @@ def settle(data: Path, postgres_bin: str) -> Place:
     """Finds or makes all that a cluster needs but the cluster itself. `data` exists and is absolute."""
     cluster = cluster_of(data)
     user = owner_of(cluster) if cluster.exists() else _new_owner()
-    source = _programs(postgres_bin)
+    source = programs_in(postgres_bin)
     if cluster.exists():
         if not _reaches(user, cluster):
             raise PomboError(
@@ -211,7 +211,7 @@ def _new_owner() -> User:
     )
 
 
-def _programs(postgres_bin: str) -> Path:
+def programs_in(postgres_bin: str) -> Path:
     if postgres_bin:
         programs = Path(postgres_bin).absolute()
         if not (programs / "postgres").exists():
