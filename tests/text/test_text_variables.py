@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pombo.text.variables import fill, key, names
+from pombo.text.variables import fill, key, names, split
 
 
 def test_names_stand_once_each_in_the_order_of_their_first_use():
@@ -47,3 +47,13 @@ def test_filled_with_nothing_no_variable_of_the_text_is_left(before, after):
     text = f"{before}{{nome}}{after}"
     assert "nome" in names(text)
     assert fill(text, dict.fromkeys(names(text), "")).count("{nome}") == 0
+
+
+@given(st.text(), st.text())
+def test_the_pieces_of_a_text_are_the_text(before, after):
+    values = dict.fromkeys(names(f"{before}{{nome}}{after}"), "Ana")
+    pieces = split(f"{before}{{nome}}{after}")
+    assert "".join(text + values.get(name, "") for text, name in pieces) == fill(
+        f"{before}{{nome}}{after}", values
+    )
+    assert pieces[-1][1] == ""

@@ -15,7 +15,7 @@ from pombo.accept.intake import Intake
 from pombo.accept.legacy import LegacyApi
 from pombo.account import holidays
 from pombo.account.secret import Secrets
-from pombo.app import identity, stages
+from pombo.app import campaigns, identity, stages
 from pombo.app.chores import Chores, every
 from pombo.app.health import Health
 from pombo.app.metrics import Metrics, Sources
@@ -26,6 +26,7 @@ from pombo.app.routing import Routing
 from pombo.app.upkeep import Upkeep
 from pombo.app.wake import Wake
 from pombo.callback.deliver import Deliverer
+from pombo.campaign.runner import Runner
 from pombo.config import Config
 from pombo.errors import Unavailable
 from pombo.inbound import replies
@@ -150,6 +151,15 @@ class Node:
             holder=self._callback_holder,
             notify=self._notify,
         )
+        self._campaigns = Runner(
+            campaigns.doors(
+                db,
+                self._intake,
+                secrets,
+                routes=lambda: self._routing.routes,
+                prices=lambda: self._money.prices,
+            )
+        )
         self._authenticator = Authenticator(db, secrets)
         self.legacy = LegacyApi(
             db=db,
@@ -241,6 +251,7 @@ class Node:
             asyncio.create_task(every(_ROUTING_S, self._routing.tick), name="routing"),
             asyncio.create_task(every(_OPT_OUTS_S, self._opt_outs.step), name="opt-outs"),
             asyncio.create_task(every(_UPKEEP_S, Upkeep(self.db).step), name="upkeep"),
+            asyncio.create_task(self._campaigns.run(), name="campaigns"),
         ]
 
     async def stop(self) -> None:
@@ -397,6 +408,8 @@ class Node:
             self._links.wake(self._alphabets)
         elif table == "lease":
             self._owner.look()
+        elif table == "campaign":
+            self._campaigns.wake()
 
     # Now and then
 

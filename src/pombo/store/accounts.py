@@ -56,6 +56,13 @@ async def account(db: Db, name_or_id: str) -> asyncpg.Record:
     return row
 
 
+async def of_id(db: Db, account_id: int) -> asyncpg.Record:
+    """Of an id that is known to be one: accounts are never removed."""
+    row = await db.fetchrow(f"select {_ACCOUNT} from account a where a.id = $1", account_id)
+    assert row is not None
+    return row
+
+
 async def accounts(db: Db) -> list[asyncpg.Record]:
     return await db.fetch(f"select {_ACCOUNT} from account a order by a.id")
 

@@ -24,6 +24,15 @@ def names(text: str) -> list[str]:
     return list(dict.fromkeys(key(found) for found in _VARIABLE.findall(text)))
 
 
+def split(text: str) -> list[tuple[str, str]]:
+    """The text in pieces: what stands before a variable, and the variable in its one form; of the last piece ''."""
+    found, end = [], 0
+    for variable in _VARIABLE.finditer(text):
+        found.append((text[end : variable.start()], key(variable[1])))
+        end = variable.end()
+    return [*found, (text[end:], "")]
+
+
 def fill(text: str, values: Mapping[str, str]) -> str:
     """The text with its variables replaced, once: braces in a value are text. What has no value stays as it is written.
 
