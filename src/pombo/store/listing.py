@@ -88,7 +88,8 @@ class Page(NamedTuple):
 
 _LISTED = """
     m.id, m.client_ref, m.destination, m.number, m.body, m.sent_body, m.ucs2, m.parts, m.price_milli, m.refunded_milli,
-    m.state, m.error, m.class, m.smsc_id, s.name as smsc, m.accepted_at, m.sent_at, m.final_at, m.scheduled_at
+    m.state, m.error, m.class, m.smsc_id, s.name as smsc, m.accepted_at, m.sent_at, m.final_at, m.scheduled_at,
+    q.state as queue_state, q.held_for, case when q.opens_at > now() then q.opens_at end as opens_at
 """
 
 
@@ -99,7 +100,8 @@ async def page(db: Db, which: Which, before_id: int | None, limit: int, looked: 
     seen = f"from message m where {found} and m.id < $1 order by m.id desc"
     below = _NONE_BELOW if before_id is None else before_id
     rows = await db.fetch(
-        f"select {_LISTED} from (select m.* {seen} limit $2) m left join smsc s on s.id = m.smsc_id where {asked}"
+        f"select {_LISTED} from (select m.* {seen} limit $2) m left join smsc s on s.id = m.smsc_id"
+        f" left join queue q on q.message_id = m.id where {asked}"
         f" order by m.id desc limit ${3 + len(values)}",
         below, looked, *values, limit + 1, *more,
     )  # fmt: skip
@@ -166,3 +168,19 @@ async def newer(db: Db, which: Which, after_id: int, limit: int) -> int:
         after_id, limit, *values, *more,
     )  # fmt: skip
     return int(count)
+
+
+async def connections(db: Db, account_id: int) -> list[asyncpg.Record]:
+    """id, name: of those that its newest 10,000 messages went over, or are to go over."""
+    return await db.fetch(
+        "select s.id, s.name from smsc s where s.id in ("
+        " select smsc_id from (select smsc_id from message where account_id = $1 order by id desc limit 10000) m"
+        ") order by s.name",
+        account_id,
+    )
+
+
+async def is_client_ref(db: Db, account_id: int, client_ref: str) -> bool:
+    """Whether the account used this id for a message."""
+    sql = "select exists (select from message_key where account_id = $1 and client_ref = $2)"
+    return bool(await db.fetchval(sql, account_id, client_ref))
