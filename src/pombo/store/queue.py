@@ -85,16 +85,19 @@ class Turn(NamedTuple):
 # or a message with more parts than the window would never leave. Its rows are `writing` once this is committed.
 # The session must be open, and whoever ends it (the next owner of the connection, above all) waits for this commit:
 # nothing is claimed that nobody would find again. The first messages of all accounts go before the second ones, and so on.
+# What is locked is updated by its place in the table, and its message fetched one by one: by their ids the planner would
+# rather read the whole queue, or all messages, when it believes them to be few (only the primary key gives the order that
+# is asked for). A row that changed while it was being locked has another place, and waits for the next claim.
 _CLAIM = """
 with session_open as materialized (
     select from session where id = $2 and ended_at is null for key share
 ), picked as materialized (
-    select t.place, q.rank, q.message_id, q.parts
+    select t.place, q.rank, q.at, q.message_id, q.parts
     from unnest($5::bigint[], $6::int[], $7::timestamptz[], $8::bigint[]) with ordinality
         t(account_id, most, due_at, message_id, place)
     cross join lateral (
         select row_number() over () as rank, * from (
-            select message_id, parts from queue
+            select ctid as at, message_id, parts from queue
             where smsc_id = $1 and class = $4 and state = 0 and account_id = t.account_id and due_at <= now()
               and (due_at, message_id) > (t.due_at, t.message_id)
             order by due_at, message_id limit t.most
@@ -103,15 +106,18 @@ with session_open as materialized (
     ) q
     where exists (select from session_open)
 ), fitting as materialized (
-    select message_id, sum(parts) over line as running, row_number() over line as line
+    select at, message_id, sum(parts) over line as running, row_number() over line as line
     from picked window line as (order by rank, place rows unbounded preceding)
 )
 update queue q set state = 1, session_id = $2, attempts = q.attempts + 1, claims = q.claims + 1
-from fitting f, message m
-where q.message_id = f.message_id and (f.running <= $3 or f.line = 1) and m.id = f.message_id
-returning f.line, q.message_id, q.attempts, q.parts, q.parts_taken, q.expires_at <= now(), m.number,
-          coalesce(m.sent_body, m.body), m.ucs2, exists (select from fitting where running > $3 and line > 1),
-          q.claims, q.account_id, q.due_at, coalesce(q.closes_at <= now(), false)
+from fitting f cross join lateral (
+    select number, coalesce(sent_body, body) as text, ucs2 from message
+    where id between f.message_id and f.message_id order by id limit 1
+) m
+where q.ctid = f.at and (f.running <= $3 or f.line = 1)
+returning f.line, q.message_id, q.attempts, q.parts, q.parts_taken, q.expires_at <= now(), m.number, m.text, m.ucs2,
+          exists (select from fitting where running > $3 and line > 1), q.claims, q.account_id, q.due_at,
+          coalesce(q.closes_at <= now(), false)
 """
 
 
