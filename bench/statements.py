@@ -18,6 +18,7 @@ from typing import Any
 
 import uvloop
 
+from pombo.app.upkeep import Vacuum
 from pombo.message import AttemptState, CallbackKind
 from pombo.receipt import identity
 from pombo.send.turn import Turns
@@ -63,7 +64,8 @@ async def lives(db: Database, messages: int, batch: int) -> None:
     )
     pid = await db.fetchval("select pg_backend_pid()")
     costs, ids, turns, holder = Costs(db, pid), Ids(1), Turns(1), uuid.uuid4()
-    number, steps = 5511900000000, 5
+    number, steps, vacuum = 5511900000000, 5, Vacuum(db)
+    looked_at = time.monotonic()
     for step in range(steps):
         costs.spent_s.clear()
         for _ in range(messages // steps // batch):
@@ -79,6 +81,9 @@ async def lives(db: Database, messages: int, batch: int) -> None:
             claimed = (await costs.of("claim", turns.claim(db, session, batch, time.monotonic()))).claimed
             assert len(claimed) == batch, len(claimed)
             await results_and_receipts(db, costs, session, holder, claimed)
+            if time.monotonic() > looked_at + 1:
+                looked_at = time.monotonic()
+                await costs.of("vacuum", vacuum.step())
         shown = "  ".join(
             f"{name} {spent / (messages // steps) * 1e6:5.1f}" for name, spent in costs.spent_s.items()
         )

@@ -3,7 +3,7 @@
 import pytest
 
 from pombo.app import upkeep as steps
-from pombo.app.upkeep import Upkeep
+from pombo.app.upkeep import Upkeep, Vacuum
 from pombo.store import upkeep
 from pombo.store.database import Database
 
@@ -71,3 +71,44 @@ async def test_a_session_goes_a_month_after_its_end(
     await Upkeep(database).step()
     rows = await database.fetch("select ended_at from session order by id")
     assert len(rows) == 2 and rows[1]["ended_at"] is None, "one that stands is kept however old it is"
+
+
+async def _drained(database: Database, messages: int) -> None:
+    """So many messages were in the queue, and their dead rows are counted."""
+    async with database.transaction() as tx:
+        await tx.execute(
+            "insert into queue (message_id, smsc_id, account_id, due_at, expires_at, parts)"
+            " select g, 1, 1, now(), now(), 1 from generate_series(1, $1::int) g",
+            messages,
+        )
+    async with database.transaction() as tx:
+        await tx.execute("delete from queue")
+        await tx.execute("select pg_stat_force_next_flush()")
+
+
+async def _vacuums(database: Database) -> int:
+    return await database.fetchval("select vacuum_count from pg_stat_user_tables where relname = 'queue'")
+
+
+async def test_the_queue_is_vacuumed_once_thousands_of_messages_have_left_it(database: Database) -> None:
+    await _drained(database, steps._DEAD + 1)
+    of_one = Vacuum(database)
+    await of_one.step()
+    assert (await upkeep.dead_in_queue(database))[0] == 0
+    await _drained(database, steps._DEAD // 2)
+    await of_one.step()
+    assert await _vacuums(database) == 1
+
+
+async def test_a_vacuum_in_vain_is_not_repeated_at_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "_VACUUM_SHARE", 1e9)
+    of_one = Vacuum(database)
+    async with database.transaction("begin isolation level repeatable read; select") as old:
+        await old.fetchval("select count(*) from message")
+        await _drained(database, steps._DEAD + 1)
+        for _ in range(3):
+            await of_one.step()
+        assert (await upkeep.dead_in_queue(database))[0] > 0
+        assert await _vacuums(database) == 1

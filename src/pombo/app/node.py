@@ -23,7 +23,7 @@ from pombo.app.money import Money
 from pombo.app.optouts import OptOuts
 from pombo.app.prepare import prepare
 from pombo.app.routing import Routing
-from pombo.app.upkeep import Upkeep
+from pombo.app.upkeep import Upkeep, Vacuum
 from pombo.app.wake import Wake
 from pombo.callback.deliver import Deliverer
 from pombo.campaign.runner import Runner
@@ -54,6 +54,7 @@ _EXPIRE_S = 5.0
 _WINDOWS_S = 5.0
 _ROUTING_S = 1.0
 _UPKEEP_S = 60.0
+_VACUUM_S = 1.0
 _USES_S = 60.0
 _OPT_OUTS_S = 1.0
 _POOL, _POOL_API = 20, 6  # connections to the database
@@ -252,6 +253,7 @@ class Node:
             asyncio.create_task(every(_OPT_OUTS_S, self._opt_outs.step), name="opt-outs"),
             asyncio.create_task(every(_UPKEEP_S, Upkeep(self.db).step), name="upkeep"),
             asyncio.create_task(self._campaigns.run(), name="campaigns"),
+            asyncio.create_task(every(_VACUUM_S, Vacuum(self.db).step), name="vacuum"),
         ]
 
     async def stop(self) -> None:

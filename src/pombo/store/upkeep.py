@@ -35,3 +35,17 @@ async def drop_old_keys(db: Db, first_block: int, blocks: int) -> int:
         first_block, first_block + blocks,
     )  # fmt: skip
     return len(rows)
+
+
+async def dead_in_queue(db: Db) -> tuple[int, int]:
+    """About how many dead rows `queue` has, and how many that live; what others did in the last second may be missing."""
+    row = await db.fetchrow(
+        "select n_dead_tup, n_live_tup from pg_stat_user_tables where relid = 'queue'::regclass"
+    )
+    assert row is not None
+    return row[0], row[1]
+
+
+async def vacuum_queue(db: Db) -> None:
+    """Without what would make anybody wait: while somebody else is at it, nothing is done, and no space is given back."""
+    await db.execute("vacuum (skip_locked, truncate false, index_cleanup on) queue")

@@ -28,12 +28,12 @@ def split_ucs2(text: str, single: int = UCS2_SINGLE, part: int = UCS2_PART) -> l
 
 def cut_gsm(octets: bytes, single: int = GSM_SINGLE, part: int = GSM_PART) -> list[bytes]:
     """The same for unpacked septets, as `gsm7.encode` gives them."""
-    return _slices(octets, [0] if len(octets) <= single else _gsm_starts(octets, part))
+    return [octets] if len(octets) <= single else _slices(octets, _gsm_starts(octets, part))
 
 
 def cut_ucs2(octets: bytes, single: int = UCS2_SINGLE, part: int = UCS2_PART) -> list[bytes]:
     """The same for UTF-16BE, as `ucs2.encode` gives it."""
-    return _slices(octets, [0] if len(octets) <= 2 * single else _ucs2_starts(octets, part))
+    return [octets] if len(octets) <= 2 * single else _slices(octets, _ucs2_starts(octets, part))
 
 
 def count_gsm(text: str, single: int = GSM_SINGLE, part: int = GSM_PART) -> int | None:
