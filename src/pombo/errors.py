@@ -1,6 +1,6 @@
 """Every refusal: its text to the customer, whether sending again may help, and whose fault it is."""
 
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import NamedTuple
 
 
@@ -40,6 +40,16 @@ class Refusal(Enum):
     @property
     def retryable(self) -> bool:
         return self.value.retryable
+
+
+class Limit(StrEnum):
+    """Which limit of an account was reached, where a refusal is Refusal.RATE; for figures."""
+
+    REQUESTS_PER_S = "requests_per_s"
+    MESSAGES_PER_S = "messages_per_s"
+    MESSAGES_PER_DAY = "messages_per_day"
+    SPEND_PER_DAY = "spend_per_day"
+    MESSAGES_PER_PREFIX = "messages_per_prefix"
 
 
 class PomboError(Exception):

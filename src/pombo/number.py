@@ -5,6 +5,7 @@ A number is kept as the integer of its E.164 digits: 5511999999999 (12 digits fo
 
 import re
 import unicodedata
+from typing import NamedTuple
 
 # Area codes, 67 of them.
 DDDS = frozenset(
@@ -111,8 +112,13 @@ def masked(number: int) -> str:
     return f"+{'*' * (len(digits) - 4)}{digits[-4:]}"
 
 
-def _typed(text: str) -> int | None:
-    """The long way, for whatever is not plain digits of a mobile with its area code."""
+class Typed(NamedTuple):
+    digits: str  # without the `00` of an international number
+    international: bool  # by `+` or `00`
+
+
+def typed(text: str) -> Typed | None:
+    """The digits of what somebody typed as a number; None where it is none in any country."""
     if len(text) > _LONGEST or _QUANTITY.fullmatch(text):
         return None
     if not all(_is_separator(char) for char in _DIGITS.sub("", text)):
@@ -120,10 +126,18 @@ def _typed(text: str) -> int | None:
     before = _NOT_DIGITS.match(text)
     digits = _NOT_DIGITS.sub("", text)
     international = digits.startswith("00") or (before is not None and "+" in before[0])
-    digits = digits.removeprefix("00")
+    return Typed(digits.removeprefix("00"), international)
+
+
+def _typed(text: str) -> int | None:
+    """The long way, for whatever is not plain digits of a mobile with its area code."""
+    found = typed(text)
+    if found is None:
+        return None
+    digits = found.digits
     if digits.startswith(_COUNTRY) and len(digits) in (12, 13):
         digits = digits[2:]
-    elif international:
+    elif found.international:
         return None
     return _mobile(_without_trunk(digits))
 

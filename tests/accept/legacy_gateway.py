@@ -102,6 +102,7 @@ class Gateway:
         self.db = db
         self.secrets = Secrets(b"a secret for the tests")
         self.routes = [Route("55", 1, 86400)]
+        self.time_s = 1000.0  # by which requests are counted
         self.prices: list[Price] = []
         self.intake = Intake(
             db,
@@ -122,6 +123,7 @@ class Gateway:
             body_limit_octets=settings.get("body_limit_octets", 16 * 1024 * 1024),
             body_timeout_s=settings.get("body_timeout_s", 30.0),
             trusted_proxies=settings.get("trusted_proxies", ()),
+            clock=lambda: self.time_s,
         )
         self.port = 0
 

@@ -75,7 +75,7 @@ async def test_what_waits_is_counted_by_connection_and_class(database: Database,
 
 
 async def test_what_customers_were_not_told_is_counted(database: Database) -> None:
-    assert await backlog.owed(database) == (0, None, 0, 0, 0)
+    assert await backlog.owed(database) == (0, None, 0, 0, 0, 0)
     account_id = await database.fetchval("insert into account (name) values ('loja') returning id")
     await database.execute(
         "insert into endpoint (account_id, kind, url, secret_sealed)"
@@ -88,8 +88,13 @@ async def test_what_customers_were_not_told_is_counted(database: Database) -> No
         " ($1, 1, 3, 2, now()), ($1, 1, 4, 1, now())",
         account_id,
     )
+    await database.execute(
+        "insert into notice (account_id, kind, ended_at) values ($1, 'prefix_limit', null), ($1, 'balance_low', now())",
+        account_id,
+    )
     owed = await backlog.owed(database)
     assert (owed.callbacks_due, owed.callbacks_parked) == (2, 1)
+    assert (owed.low_balances, owed.prefix_limits) == (0, 1)
     assert owed.callback_oldest_due_at is not None
 
 

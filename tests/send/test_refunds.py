@@ -9,9 +9,8 @@ import pytest
 from pombo.message import State
 from pombo.receipt.match import Receipts
 from pombo.smpp.status import Status
-from pombo.store import endings, ledger, queue, receipts, waiting
+from pombo.store import endings, ledger, limits, queue, receipts, waiting
 from pombo.store.database import Database
-from pombo.store.intake import lock_balances
 from pombo.store.waiting import Which
 
 pytestmark = pytest.mark.anyio
@@ -326,11 +325,11 @@ async def test_refunds_lock_accounts_in_the_order_in_which_charges_do(office, bo
         other,
     )
     async with place.db.transaction() as charge:
-        await lock_balances(charge, [place.account_id])
+        await limits.lock(charge, [place.account_id])
         expiring = asyncio.create_task(expire(place.db))
         while not await place.db.fetchval("select count(*) from pg_locks where not granted"):
             await asyncio.sleep(0.005)
-        await lock_balances(charge, [other])
+        await limits.lock(charge, [other])
     await expiring
     assert await books.refunds() == [(PRICE, 1), (PRICE, 1)]
 

@@ -14,15 +14,15 @@ import asyncpg
 import structlog
 
 from pombo import crash
+from pombo.accept.allowance import Allowance, prefix_of
+from pombo.accept.columns import columns_of
 from pombo.account.account import Account
-from pombo.account.window import AT_ONCE, When, when
-from pombo.errors import Refusal, Unavailable
+from pombo.errors import Limit, Refusal, Unavailable
 from pombo.figures import Histogram
-from pombo.message import MessageClass
 from pombo.route.routes import Route
-from pombo.store import blocks
+from pombo.store import blocks, limits
 from pombo.store import intake as rows
-from pombo.store.database import LOST, Database, in_time
+from pombo.store.database import LOST, Connection, Database, in_time
 from pombo.store.ids import EPOCH_MS, Ids
 from pombo.text.outgoing import Outgoing
 
@@ -44,6 +44,7 @@ class Submission:
         "detail",
         "generated",
         "held_for",
+        "limit",
         "number",
         "ours",
         "outgoing",
@@ -62,6 +63,7 @@ class Submission:
         self.generated = not client_ref
         self.refusal = refusal
         self.detail = ""  # what is wrong with a malformed one
+        self.limit: Limit | None = None  # that was reached, where it is refused by Refusal.RATE
         self.number = 0
         self.body = ""
         self.content_hmac = b""
@@ -69,7 +71,7 @@ class Submission:
         self.price_milli = 0  # of all parts
         self.route: Route | None = None
         self.held_for = ""  # why a person looks at it before it is sent; "": nobody does
-        self.ours = False  # the platform's own word, which no block list stops
+        self.ours = False  # the platform's own word, which no block list and no limit stops
         self.scheduled_at: datetime | None = None  # as the customer asked
         self.accepted_at: datetime | None = None  # set once it is known to be stored
 
@@ -78,9 +80,9 @@ class Submission:
         """Refused by a rule, yet the first answer counts if the same message was accepted before."""
         return self.refusal is not None and bool(self.content_hmac) and not self.generated
 
-    def refuse(self, refusal: Refusal) -> None:
+    def refuse(self, refusal: Refusal, limit: Limit | None = None) -> None:
         """An id that we made is none of the customer's: the answer to a refused message does not show it."""
-        self.refusal = refusal
+        self.refusal, self.limit = refusal, limit
         if self.generated:
             self.client_ref = ""
 
@@ -132,7 +134,7 @@ class Intake:
         self._more = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
-        self._poor: set[int] = set()  # accounts whose credits ended: the quick way would fail once more
+        self._used_up: set[int] = set()  # whose credits or limits ended: the quick way would fail once more
         self._reference_offset = random.randrange(4096)  # noqa: S311 - not a secret; keeps two nodes apart
         self._reference = 0
 
@@ -223,7 +225,7 @@ class Intake:
     async def _store(self, submissions: list[Submission]) -> None:
         await self._refuse_blocked(submissions)
         fresh = [s for s in submissions if s.refusal is None]
-        if _simple(submissions) and self._poor.isdisjoint(s.account.id for s in fresh if s.account):
+        if _simple(submissions) and self._used_up.isdisjoint(s.account.id for s in fresh if s.account):
             if not fresh:
                 return
             new = self._rows(fresh, datetime.now(UTC))
@@ -231,21 +233,21 @@ class Intake:
             try:
                 accepted = await rows.accept(self._db, new, list(self._subjects(fresh) - self._listed))
             except (asyncpg.UniqueViolationError, asyncpg.CheckViolationError):
-                accepted = False  # an id in use, or too little credit: look closer
+                accepted = False  # an id in use, too little credit, or a limit: look closer
             if accepted:
                 self._accepted(fresh, new)
                 return
         await self._store_carefully(submissions)
 
     async def _store_carefully(self, submissions: list[Submission]) -> None:
-        """The same under a lock on the accounts: who is a retry, whose id clashes, whose credits end where."""
+        """The same under a lock on the accounts: who is a retry, whose id clashes, whose credits and limits end where."""
         self._listed |= await blocks.with_lists(self._db, list(self._subjects(submissions)))
         await self._refuse_blocked(submissions)
         judged = [s for s in submissions if s.refusal is None or s.may_be_retry]
         firsts: dict[Submission, datetime] = {}
-        refused: dict[Submission, Refusal] = {}
+        refused: dict[Submission, tuple[Refusal, Limit | None]] = {}
         async with self._db.transaction() as tx:
-            balances = await rows.lock_balances(tx, sorted({s.account.id for s in judged if s.account}))
+            allowance = await _allowance(tx, judged)
             for submission in judged:
                 if submission.generated:  # the id made for it before may be what clashed
                     submission.client_ref = self._new_reference()
@@ -267,25 +269,33 @@ class Intake:
                     if first[0] == s.content_hmac:
                         firsts[s] = first[1]
                     else:
-                        refused[s] = Refusal.ID_DUPLICATE
+                        refused[s] = Refusal.ID_DUPLICATE, None
                 elif s.refusal is not None:
                     pass  # no retry of anything: the refusal stands
-                elif s.price_milli > balances.get(s.account.id, -1):
-                    refused[s] = Refusal.CREDIT
+                elif (why := allowance.take(s)) is not None:
+                    refused[s] = why
                 else:
-                    balances[s.account.id] -= s.price_milli
                     known[s.account.id, s.client_ref] = (s.content_hmac, now)
                     fresh.append(s)
             new = self._rows(fresh, now)
             if fresh:
-                await rows.accept(tx, new)
+                if not await rows.accept(tx, new):
+                    raise RuntimeError("what an account may do changed under its lock")
                 crash.point("accept.before_commit")
+            if allowance.refused_prefixes:
+                places = sorted(allowance.refused_prefixes)
+                counts = [allowance.refused_prefixes[place] for place in places]
+                await limits.refused_by_prefix(tx, [a for a, _ in places], [p for _, p in places], counts)
         for submission, at in firsts.items():
-            submission.refusal, submission.accepted_at = None, at
-        for submission, refusal in refused.items():
-            submission.refuse(refusal)
-        self._poor.difference_update(s.account.id for s in judged if s.account)
-        self._poor.update(s.account.id for s, why in refused.items() if s.account and why is Refusal.CREDIT)
+            submission.refusal, submission.limit, submission.accepted_at = None, None, at
+        for submission, reason in refused.items():
+            submission.refuse(*reason)
+        self._used_up.difference_update(s.account.id for s in judged if s.account)
+        self._used_up.update(
+            s.account.id
+            for s, (refusal, _) in refused.items()
+            if s.account and refusal in (Refusal.CREDIT, Refusal.RATE)
+        )
         self._accepted(fresh, new)
 
     def _subjects(self, submissions: list[Submission]) -> set[int]:
@@ -318,44 +328,7 @@ class Intake:
 
     def _rows(self, fresh: list[Submission], now: datetime) -> rows.NewMessages:
         self._name(fresh)
-        costs: dict[int, list[int]] = {}
-        kinds: dict[tuple[int, int, int, bool, int, int, int, str, When], int] = {}
-        columns = rows.NewMessages([], [], [], now, *([] for _ in rows.NewMessages._fields[4:]))
-        columns.message_ids.extend(self._ids.take(len(fresh), now.timestamp()))
-        for s in fresh:
-            account, outgoing, route = s.account, s.outgoing, s.route
-            assert account is not None and outgoing is not None and route is not None
-            cost = costs.setdefault(account.id, [0, 0])
-            cost[0] += s.price_milli
-            cost[1] += 1
-            kind = (
-                account.id, route.smsc_id, route.validity_s, outgoing.ucs2, outgoing.parts, s.price_milli,
-                account.message_class, s.held_for, _when(s, now),
-            )  # fmt: skip
-            columns.kinds.append(kinds.setdefault(kind, len(kinds) + 1))
-            columns.client_refs.append(s.client_ref)
-            columns.destinations.append(s.destination)
-            columns.numbers.append(s.number)
-            columns.bodies.append(s.body)
-            columns.sent_bodies.append(None if outgoing.sent == s.body else outgoing.sent)
-            columns.content_hmacs.append(s.content_hmac)
-        for account_id, smsc_id, validity_s, ucs2, parts, price_milli, message_class, held_for, at in kinds:
-            columns.owner_ids.append(account_id)
-            columns.smsc_ids.append(smsc_id)
-            columns.validities_s.append(validity_s)
-            columns.ucs2.append(ucs2)
-            columns.parts.append(parts)
-            columns.prices_milli.append(price_milli)
-            columns.classes.append(message_class)
-            columns.held_for.append(held_for)
-            columns.scheduled_ats.append(at.scheduled_at)
-            columns.opens_ats.append(at.opens_at)
-            columns.closes_ats.append(at.closes_at)
-        for account_id in sorted(costs):
-            columns.account_ids.append(account_id)
-            columns.costs_milli.append(costs[account_id][0])
-            columns.counts.append(costs[account_id][1])
-        return columns
+        return columns_of(fresh, self._ids.take(len(fresh), now.timestamp()), now)
 
     def _name(self, submissions: list[Submission]) -> None:
         for submission in submissions:
@@ -372,12 +345,13 @@ class Intake:
         return f"{self._reference & 0xF_FFFF_FFFF_FFFF:013x}"
 
 
-def _when(s: Submission, now: datetime) -> When:
-    account = s.account
-    assert account is not None
-    if s.scheduled_at is None and account.message_class != MessageClass.MARKETING:
-        return AT_ONCE
-    return when(s.scheduled_at, account.message_class, account.marketing_window, s.number, account.zone, now)
+async def _allowance(tx: Connection, judged: list[Submission]) -> Allowance:
+    left = await limits.lock(tx, sorted({s.account.id for s in judged if s.account}))
+    places = sorted(
+        {(s.account.id, prefix_of(s.number)) for s in judged if s.account and s.account.messages_per_prefix}
+    )
+    asked = [account_id for account_id, _ in places], [prefix for _, prefix in places]
+    return Allowance(left, await limits.prefixes(tx, *asked) if places else {})
 
 
 def _simple(submissions: list[Submission]) -> bool:

@@ -8,7 +8,6 @@ import contextlib
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -22,13 +21,14 @@ from pombo.accept.batch import read_batch
 from pombo.accept.caller import Caller, caller_of
 from pombo.accept.intake import Intake, Submission
 from pombo.accept.parameters import Malformed, Parameters, as_ref, as_text
+from pombo.accept.rates import RequestRates, TooFast
 from pombo.accept.submission import judge, no_message
 from pombo.account.account import Account
 from pombo.account.prices import Prices
 from pombo.account.secret import Secrets
 from pombo.account.token import Scope as TokenScope
 from pombo.config import Network
-from pombo.errors import Refusal, Unavailable
+from pombo.errors import Limit, Refusal, Unavailable
 from pombo.figures import Histogram
 from pombo.route.routes import Routes
 from pombo.store import accounts, inbox, messages
@@ -75,6 +75,7 @@ class ApiFigures:
         self.requests: Counter[tuple[str, int]] = Counter()  # by path and status; 499: the client went away
         self.request_s: dict[str, Histogram] = defaultdict(Histogram)  # by path
         self.refused: Counter[Refusal] = Counter()  # messages, and requests that were refused as a whole
+        self.limited: Counter[Limit] = Counter()  # those that were refused by Refusal.RATE
 
 
 class LegacyApi:
@@ -94,8 +95,9 @@ class LegacyApi:
         body_limit_octets: int,
         body_timeout_s: float,
         trusted_proxies: Sequence[Network] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """routes, prices: give the tables of this moment."""
+        """routes, prices: give the tables of this moment. clock: by which requests are counted."""
         self._db = db
         self._authenticator = authenticator
         self._intake = intake
@@ -105,6 +107,7 @@ class LegacyApi:
         self._body_limit_octets = body_limit_octets
         self._body_timeout_s = body_timeout_s
         self._trusted_proxies = trusted_proxies
+        self._rates = RequestRates(clock)
         self._bodies_octets = 0
         self.figures = ApiFigures()
 
@@ -155,6 +158,8 @@ class LegacyApi:
     def _refused(self, envelope: str, refusal: Refusal, detail: str = "") -> bytes:
         """The answer to a request that is refused as a whole."""
         self.figures.refused[refusal] += 1
+        if refusal is Refusal.RATE:
+            self.figures.limited[Limit.REQUESTS_PER_S] += 1
         return reply.refused(envelope, refusal, detail)
 
     def _submissions(self, envelope: str, items: list[Submission]) -> bytes:
@@ -162,13 +167,15 @@ class LegacyApi:
         for item in items:
             if item.refusal is not None:
                 self.figures.refused[item.refusal] += 1
+            if item.limit is not None:
+                self.figures.limited[item.limit] += 1
         return reply.submissions(envelope, items)
 
     async def _envio(self, scope: Scope, body: bytes) -> tuple[int, bytes]:
         """unitario.php"""
         given = _merged(scope, body)
         account = await self._account(given, scope, body, TokenScope.SEND)
-        item = self._judge(account, given)
+        item = self._judge(account, given, self._rates.over(account))
         status = await self._store([item])
         return status, self._submissions("envio", [item])
 
@@ -180,11 +187,14 @@ class LegacyApi:
             return 200, self._submissions("detalhes", items)
         caller = self._caller(scope, body)
         senders = await self._authenticator.accounts(batch.tokens, caller, TokenScope.SEND)
+        asking = {account.id: account for account in senders.values() if account}
+        too_fast = {account.id for account in asking.values() if self._rates.over(account)}
         items = []
         for token, message in batch.messages:
             if len(items) % _JUDGED_AT_ONCE == _JUDGED_AT_ONCE - 1:
                 await asyncio.sleep(0)  # long texts take half a millisecond each: others have their turn
-            items.append(self._judge(senders[token], message))
+            sender = senders[token]
+            items.append(self._judge(sender, message, sender is not None and sender.id in too_fast))
         status = await self._store(items)
         return status, self._submissions("detalhes", items)
 
@@ -197,7 +207,7 @@ class LegacyApi:
     def _caller(self, scope: Scope, body: bytes) -> Caller:
         return caller_of(scope, len(scope["query_string"]) + len(body), self._trusted_proxies)
 
-    def _judge(self, account: Account | None, message: Parameters | str) -> Submission:
+    def _judge(self, account: Account | None, message: Parameters | str, too_fast: bool) -> Submission:
         if isinstance(message, str):
             return no_message(account, message)
         return judge(
@@ -210,6 +220,7 @@ class LegacyApi:
             routes=self._routes(),
             prices=self._prices(),
             secrets=self._secrets,
+            too_fast=too_fast,
         )
 
     async def _store(self, items: list[Submission]) -> int:
@@ -225,9 +236,16 @@ class LegacyApi:
             crash.point("accept.before_answer")
         return 200
 
+    async def _reader(self, given: Parameters, scope: Scope, body: bytes) -> Account | None:
+        """Raises TooFast."""
+        account = await self._account(given, scope, body, TokenScope.READ)
+        if self._rates.over(account):
+            raise TooFast
+        return account
+
     async def _dlr(self, scope: Scope, body: bytes) -> bytes:
         given = _merged(scope, body)
-        account = await self._account(given, scope, body, TokenScope.READ)
+        account = await self._reader(given, scope, body)
         if account is None:
             return self._refused("dlr", Refusal.TOKEN)
         asking = messages.message_by_ref(self._db, account.id, as_text(given.get("id")))
@@ -235,17 +253,17 @@ class LegacyApi:
 
     async def _saldo(self, scope: Scope, body: bytes) -> bytes:
         given = _merged(scope, body)
-        account = await self._account(given, scope, body, TokenScope.READ)
+        account = await self._reader(given, scope, body)
         if account is None:
             return self._refused("saldo", Refusal.TOKEN)
         return reply.balance(account, await in_time(accounts.balance(self._db, account.id), _QUERY_S))
 
     async def _mo(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> int:
         given = _merged(scope, body)
-        account = await self._account(given, scope, body, TokenScope.READ)
+        account = await self._reader(given, scope, body)
         if account is None:
             return await _answer(send, 200, self._refused("mo", Refusal.TOKEN))
-        since, until = _moment(given, "de", account), _moment(given, "ate", account)
+        since, until = (read.moment(given, name, account.zone) for name in ("de", "ate"))
         if given.get("todas") is not True and as_text(given.get("todas")).strip() in ("", "0"):
             # Listen before anything is leased: who hangs up meanwhile gets the replies again.
             gone = asyncio.ensure_future(_disconnect(receive))
@@ -361,23 +379,6 @@ def _header(scope: Scope, wanted: bytes) -> bytes:
         if name == wanted:
             return bytes(value)
     return b""
-
-
-def _moment(given: Parameters, name: str, account: Account) -> datetime | None:
-    text = as_text(given.get(name)).strip()
-    if not text:
-        return None
-    with contextlib.suppress(ValueError):
-        day_only = len(text) == 10
-        at = datetime.strptime(text, "%Y-%m-%d" if day_only else "%Y-%m-%d %H:%M:%S")
-        if name == "ate":  # to the end of that day, or of that second: replies show no fraction
-            at = at.replace(microsecond=999999)
-            at = at.replace(hour=23, minute=59, second=59) if day_only else at
-        try:
-            return at.replace(tzinfo=account.zone).astimezone(UTC)
-        except OverflowError:  # the last evening of the year 9999
-            return datetime.max.replace(tzinfo=UTC)
-    raise Malformed(f"{name} deve ser AAAA-MM-DD ou AAAA-MM-DD HH:MM:SS")
 
 
 _JSON = (b"content-type", b"application/json; charset=utf-8")

@@ -4,11 +4,14 @@ Parameters are dictionaries of lower-case names. Values are str, or what JSON ga
 """
 
 import codecs
+import contextlib
 import json
 import math
 import re
 from binascii import a2b_qp
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import multipart
@@ -42,6 +45,24 @@ class TooMany(Malformed):
     """So many values that it is not worth reading them."""
 
     refusal = Refusal.BATCH_SIZE
+
+
+def moment(given: Parameters, name: str, zone: ZoneInfo) -> datetime | None:
+    """A day, or a time, in this zone; None where there is none. `ate` is the end of its day or second. Raises Malformed."""
+    text = as_text(given.get(name)).strip()
+    if not text:
+        return None
+    with contextlib.suppress(ValueError):
+        day_only = len(text) == 10
+        at = datetime.strptime(text, "%Y-%m-%d" if day_only else "%Y-%m-%d %H:%M:%S")
+        if name == "ate":  # to the end of that day, or of that second: replies show no fraction
+            at = at.replace(microsecond=999999)
+            at = at.replace(hour=23, minute=59, second=59) if day_only else at
+        try:
+            return at.replace(tzinfo=zone).astimezone(UTC)
+        except OverflowError:  # the last evening of the year 9999
+            return datetime.max.replace(tzinfo=UTC)
+    raise Malformed(f"{name} deve ser AAAA-MM-DD ou AAAA-MM-DD HH:MM:SS")
 
 
 def decode_text(octets: bytes) -> str:

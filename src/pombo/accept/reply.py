@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from pombo import country
 from pombo.accept.intake import Submission
 from pombo.account.account import Account
 from pombo.errors import Refusal
 from pombo.message import LEGACY_STATUS, State
-from pombo.number import national_form
 
 DEFAULT_ZONE = ZoneInfo("America/Sao_Paulo")
 
@@ -89,7 +89,7 @@ def inbox(account: Account, rows: Iterable[asyncpg.Record]) -> bytes:
     """`mo`: replies, oldest first."""
     items = []
     for row in rows:
-        handset = quoted(national_form(row["source"]))
+        handset = quoted(country.shown(row["source"]))
         items.append(
             f'{{"destino":{handset},"numero":{handset},"data":"{account.local(row["received_at"])}",'
             f'"mensagem":{quoted(row["body"])},"id":{quoted(row["client_ref"])},"mo_id":"{row["id"]}"}}'

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from pombo import number
+from pombo import country
 from pombo.accept.intake import Submission
 from pombo.account.account import Account
 from pombo.account.prices import Prices
 from pombo.account.secret import Secrets
-from pombo.errors import Refusal
+from pombo.errors import Limit, Refusal
 from pombo.route.routes import Routes
 from pombo.text import links
 from pombo.text.outgoing import MODES, prepare
@@ -37,20 +37,25 @@ def judge(
     routes: Routes,
     prices: Prices,
     secrets: Secrets,
+    too_fast: bool = False,
 ) -> Submission:
     """A submission with its number, text, route and price; or with the refusal of the first rule it breaks.
 
     client_ref, text_mode, schedule (a local time): "" where the customer gave none, None where what was given cannot be
-    one. A refused submission that may be a retry of an accepted one carries what the intake needs to find out.
+    one. too_fast: its request is one too many. A refused submission that may be a retry of an accepted one carries what
+    the intake needs to find out.
     """
     submission = Submission(account, destination, client_ref or "")
     submission.refusal = _refusal_of_sender(account)
     if account is None or submission.refusal is not None:
         return submission
+    if too_fast and not client_ref:  # it can be no retry
+        submission.refuse(Refusal.RATE, Limit.REQUESTS_PER_S)
+        return submission
     if client_ref is None or (client_ref and not _CLIENT_REF.fullmatch(client_ref)):
         submission.refusal = Refusal.ID
         return submission
-    normalised = number.normalise(destination)
+    normalised = country.normalise(destination, account.countries)
     if normalised is None:
         submission.refusal = Refusal.DESTINATION
         return submission
@@ -59,6 +64,9 @@ def judge(
         return submission
     # What comes now may have been otherwise when the message was accepted: it may be a retry.
     submission.content_hmac = secrets.content_hmac(normalised, text)
+    if too_fast:
+        submission.refuse(Refusal.RATE, Limit.REQUESTS_PER_S)
+        return submission
     if len(text) > account.max_parts * _MOST_CHARACTERS_A_PART:
         submission.refusal = Refusal.TOO_LONG
         return submission

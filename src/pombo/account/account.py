@@ -21,6 +21,9 @@ class Account(NamedTuple):
     message_class: int = 1  # message.MessageClass, of messages that say nothing else
     marketing_window: Window | None = window.parse(window.DEFAULT)  # None: at any hour
     allowed_hosts: frozenset[str] | None = None  # that its links may lead to; None: nobody minds
+    requests_per_s: int = 0  # of each process; 0: no limit
+    messages_per_prefix: int = 0  # in an hour, see accept/allowance.py; 0: no limit
+    countries: frozenset[str] = frozenset({"BR"})  # where it may send to: ISO 3166 codes
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> "Account":
@@ -35,6 +38,9 @@ class Account(NamedTuple):
             row["class"],
             window.parse(row["marketing_window"]),
             None if row["allowed_hosts"] is None else frozenset(row["allowed_hosts"]),
+            row["requests_per_s"],
+            row["messages_per_prefix"],
+            frozenset(row["countries"]),
         )
 
     def local(self, at: datetime | None) -> str:

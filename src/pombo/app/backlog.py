@@ -110,6 +110,11 @@ class Backlog:
                 "pombo_replies_without_owner", "Replies that no account owns.", owed.replies_without_owner
             )
             yield gauge("pombo_low_balances", "Accounts whose balance is low.", owed.low_balances)
+            yield gauge(
+                "pombo_prefix_limits",
+                "Accounts with more messages to one prefix than they may send.",
+                owed.prefix_limits,
+            )
 
 
 def _class(row: backlog.Waiting) -> str:

@@ -105,6 +105,12 @@ class Metrics(Collector):
             (((refusal.name.lower(),), count) for refusal, count in self._sources.api.refused.items()),
         )
         yield counters(
+            "pombo_limited",
+            "Messages and requests refused because their account has reached a limit, by limit.",
+            ["limit"],
+            (((limit.value,), count) for limit, count in self._sources.api.limited.items()),
+        )
+        yield counters(
             "pombo_http_requests",
             "Requests to the API by path and status; 499: the client went away.",
             ["path", "status"],

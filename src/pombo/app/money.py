@@ -1,4 +1,4 @@
-"""The prices of this moment, and balances that have become low."""
+"""The prices of this moment, and what accounts need somebody for."""
 
 import structlog
 
@@ -29,9 +29,17 @@ class Money:
     async def tell(self) -> None:
         """Log each notice once, on whichever node comes first."""
         for notice in await notices.untold(self._db):
-            log.warning(
-                "balance_low",
-                account=notice.account_id,
-                available_milli=notice.available_milli,
-                low_balance_milli=notice.low_balance_milli,
-            )
+            if notice.kind == "prefix_limit":
+                log.warning(
+                    "prefix_limit",
+                    account=notice.account_id,
+                    messages_per_prefix=notice.messages_per_prefix,
+                    hint="`pombo account show` says which numbers",
+                )
+            else:
+                log.warning(
+                    "balance_low",
+                    account=notice.account_id,
+                    available_milli=notice.available_milli,
+                    low_balance_milli=notice.low_balance_milli,
+                )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import asyncpg
 import structlog
 
+from pombo import country
 from pombo.accept.intake import Intake
 from pombo.accept.submission import judge
 from pombo.account.account import Account
@@ -17,7 +18,6 @@ from pombo.account.prices import Prices
 from pombo.account.secret import Secrets
 from pombo.errors import Refusal
 from pombo.message import MessageClass
-from pombo.number import normalise
 from pombo.route.routes import Routes
 from pombo.store import accounts, blocks, endings
 from pombo.store.blocks import Owed
@@ -54,7 +54,7 @@ class OptOuts:
 
     async def step(self) -> None:
         for owed in await blocks.owed(self._db, _OWED_HOURS, _PAGE):
-            number = normalise(owed.source)
+            number = country.of_address(owed.source)
             if number is None:  # none that we could have written to
                 await blocks.settle(self._db, owed)
                 continue

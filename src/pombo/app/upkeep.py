@@ -3,7 +3,7 @@
 import random
 import time
 
-from pombo.store import upkeep
+from pombo.store import limits, upkeep
 from pombo.store.database import Database
 
 _SESSIONS = 1000
@@ -25,6 +25,7 @@ class Upkeep:
     async def step(self) -> None:
         while await upkeep.drop_old_sessions(self._db, _SESSIONS) == _SESSIONS:
             pass
+        await limits.drop_old_prefixes(self._db)
         blocks = await upkeep.blocks_of_keys(self._db)
         if self._next_block is None:
             self._next_block = random.randrange(blocks + 1)  # noqa: S311 - not a secret

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
 from zoneinfo import ZoneInfo
 
+from pombo import country
 from pombo.callback.guard import literal_address, may_dial
 from pombo.config import Network
 from pombo.errors import PomboError
 from pombo.message import CallbackKind
-from pombo.number import national_form
 from pombo.store.callbacks import Job
 
 MAX_URL_CHARACTERS = 2000
@@ -122,7 +122,7 @@ def query(job: Job) -> str:
     at = _local(int(job.at.timestamp()), job.time_zone)
     if job.kind == CallbackKind.DLR:
         return f"status={job.status}&id={_value(job.client_ref)}&destino={_value(job.number)}&entrega={at}"
-    number = _value(national_form(job.number))
+    number = _value(country.shown(job.number))
     return f"data={at}&numero={number}&mensagem={_value(job.text)}&id={_value(job.client_ref)}"
 
 

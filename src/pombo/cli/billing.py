@@ -13,7 +13,7 @@ from rich.text import Text
 
 from pombo.account import window as windows
 from pombo.account.token import parse_networks
-from pombo.cli import money
+from pombo.cli import limit, money
 from pombo.cli.answer import Answer, iso, table
 from pombo.cli.options import EVERY, Every
 from pombo.cli.token import From
@@ -104,27 +104,37 @@ async def show(account: str, /, *, every: Every = EVERY) -> Answer:
     """One account: its terms and what it has."""
     async with every.reached() as (db, _):
         row = await accounts.account(db, account)
-    return Answer(facts_of(row), _shown(row))
+        used = await limit.used(db, row["id"])
+    return Answer({**facts_of(row), **used.facts}, _shown(row, used))
 
 
-async def change(account: str, /, *, terms: Terms = AS_THEY_ARE, every: Every = EVERY) -> Answer:
-    """Change an account's terms. They count from the next message on; those that were accepted keep class and price.
+async def change(
+    account: str,
+    /,
+    *,
+    terms: Terms = AS_THEY_ARE,
+    limits: limit.Limits = limit.AS_THEY_ARE,
+    every: Every = EVERY,
+) -> Answer:
+    """Change an account's terms and limits. They count from the next message on; those that were accepted keep class and
+    price.
 
     A window counts for marketing that waits already, too."""
-    changes = terms.columns()
+    changes = {**terms.columns(), **limits.columns()}
     if not changes:
         raise PomboError("Say what is to be changed: `pombo account set --help` shows what there is.")
     async with every.changing("account.set") as (doing, _):
         before = await accounts.account(doing.db, account)
         await accounts.change_account(doing.db, before["id"], changes)
         row = await accounts.account(doing.db, str(before["name"]))
+        used = await limit.used(doing.db, row["id"])
         doing.record(f"account {row['id']}", before=facts_of(before), after=facts_of(row))
     if (
         "marketing_window" in changes
     ):  # apart, or the account would be locked while a million messages are marked
         async with every.reached(changes=True) as (db, _):
             await schedule.close_windows(db, row["id"])
-    return Answer(facts_of(row), _shown(row))
+    return Answer({**facts_of(row), **used.facts}, _shown(row, used))
 
 
 async def recharge(
@@ -277,11 +287,12 @@ def facts_of(row: asyncpg.Record) -> dict[str, Any]:
         "text_mode": row["text_mode"],
         "addresses": [str(network) for network in row["account_networks"]],
         "window": row["marketing_window"],
+        **limit.facts_of(row),
         "demo": row["demo"],
     }
 
 
-def _shown(row: asyncpg.Record) -> Any:
+def _shown(row: asyncpg.Record, used: limit.Used) -> Any:
     billing = row["billing"]
     if billing == "postpaid":
         billing += f", may owe {money.show(row['limit_milli'])}"
@@ -300,6 +311,7 @@ def _shown(row: asyncpg.Record) -> Any:
             ("class", MessageClass(row["class"]).name.lower()),
             ("texts go as", row["text_mode"]),
             ("tokens from", ", ".join(map(str, row["account_networks"])) or "any address"),
+            *limit.shown(row, used),
             ("marketing", row["marketing_window"]),
         ),
         empty="",

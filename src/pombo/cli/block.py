@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from rich.console import Group
 from rich.text import Text
 
+from pombo import country
 from pombo.account import blocking
 from pombo.account.blocking import BlockList
 from pombo.app.optouts import CONFIRMATION
@@ -20,7 +21,7 @@ from pombo.cli.actor import this_actor
 from pombo.cli.answer import Answer, iso, note, table, waiting
 from pombo.cli.options import EVERY, Every, Flag
 from pombo.errors import PomboError
-from pombo.number import masked, normalise
+from pombo.number import masked
 from pombo.store import accounts, blocks
 from pombo.store.blocks import EVERYBODY
 from pombo.store.database import Database
@@ -29,7 +30,9 @@ from pombo.text.outgoing import prepare
 _BAD_LINES_SHOWN = 20
 _TEXT_MOST_PARTS = 2
 
-Number = Annotated[str, Parameter(help="A mobile number of Brazil.", allow_leading_hyphen=True)]
+Number = Annotated[
+    str, Parameter(help="A mobile number; of another country with + in front.", allow_leading_hyphen=True)
+]
 OfAccount = Annotated[str | None, Parameter(name="--account", help="The list of this account: name or id.")]
 Global = Annotated[
     bool, Parameter(name="--global", help="The operator's list, which counts for every account.", negative=())
@@ -156,7 +159,7 @@ async def import_(
             for at in range(0, len(lines), blocking.PAGE):
                 good = []
                 for line, text in enumerate(lines[at : at + blocking.PAGE], at + 1):
-                    normalised = normalise(text)
+                    normalised = country.normalise(text, None)
                     if normalised is not None:
                         good.append(normalised)
                     elif text:
@@ -172,7 +175,7 @@ async def import_(
         shown.append(f"{ended} marketing message(s) that waited for them ended.")
     if bad:
         first = ", ".join(map(str, bad[:_BAD_LINES_SHOWN])) + (", …" if len(bad) > _BAD_LINES_SHOWN else "")
-        shown.append(f"{len(bad)} line(s) without a mobile number of Brazil were left out: {first}.")
+        shown.append(f"{len(bad)} line(s) without a mobile number were left out: {first}.")
     return Answer(facts, Group(*map(Text, shown)))
 
 
@@ -253,9 +256,11 @@ async def _list(db: Database, account: str | None, everybody: bool) -> _List:
 
 
 def _number(text: str) -> int:
-    normalised = normalise(text)
+    normalised = country.normalise(text, None)
     if normalised is None:
-        raise PomboError("This is no mobile number of Brazil, such as 11999999999.")
+        raise PomboError(
+            "This is no mobile number, such as 11999999999, or +5491123456789 of another country."
+        )
     return normalised
 
 

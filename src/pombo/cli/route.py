@@ -7,7 +7,7 @@ from cyclopts.types import NonNegativeInt
 from rich.console import Group as Lines
 from rich.text import Text
 
-from pombo import number as numbering
+from pombo import country
 from pombo.app.routing import at_this_moment
 from pombo.cli.answer import Answer, note, table
 from pombo.cli.options import EVERY, Every
@@ -117,7 +117,7 @@ async def remove(
 
 async def explain(
     number: Annotated[
-        str, Parameter(help="Mobile number of Brazil, as a customer writes it.", allow_leading_hyphen=True)
+        str, Parameter(help="Mobile number, as a customer writes it.", allow_leading_hyphen=True)
     ],
     /,
     *,
@@ -130,9 +130,11 @@ async def explain(
     every: Every = EVERY,
 ) -> Answer:
     """Which route a number takes at this moment: for each rule in turn, why it is taken or passed over."""
-    normalised = numbering.normalise(number)
+    normalised = country.normalise(number, None)
     if normalised is None:
-        raise PomboError("This is not a mobile number of Brazil with its area code.")
+        raise PomboError(
+            "This is not a mobile number of Brazil with its area code, and not one of another country with + in front."
+        )
     async with every.reached() as (db, _):
         sender = None if account is None else await accounts.account(db, account)
         table_now, reasons = await at_this_moment(db, every.config().operators_file)

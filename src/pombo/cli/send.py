@@ -26,7 +26,11 @@ _COMMIT_TIMEOUT_S = 10.0
 async def send(
     account: Annotated[str, Parameter(help="Name or id of the account that sends and pays.")],
     number: Annotated[
-        str, Parameter(help="Mobile number of Brazil, with its area code.", allow_leading_hyphen=True)
+        str,
+        Parameter(
+            help="Mobile number with its area code; of other countries with +.",
+            allow_leading_hyphen=True,
+        ),
     ],
     text: Annotated[str, Parameter(help="The message.", allow_leading_hyphen=True)],
     /,

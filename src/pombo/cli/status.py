@@ -89,7 +89,10 @@ def _attention(facts: dict[str, Any]) -> Iterator[str]:
     if facts["callbacks"]["parked"]:
         yield f"{facts['callbacks']['parked']} callbacks were given up on: `pombo callback list`."
     for notice in facts["notices"]:
-        yield f"{notice['account']} may spend {money.show(notice['available_milli'])} only: `pombo account recharge`."
+        if notice["kind"] == "prefix_limit":
+            yield f"{notice['account']} has too many messages to numbers in a row: `pombo account show` says which."
+        else:
+            yield f"{notice['account']} may spend {money.show(notice['available_milli'])} only: `pombo account recharge`."
     if facts["replies_without_owner"]:
         yield f"{facts['replies_without_owner']} replies belong to no account."
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from pombo import country
 from pombo.inbound.decode import Reply, decode_reply, storable
 from pombo.inbound.parts import Assembly, Part, joined
-from pombo.number import normalise
 from pombo.smpp import tlv
 from pombo.smpp.pdu import DataSm, DeliverSm
 from pombo.store import blocks
@@ -181,7 +181,7 @@ class Replies:
         session_id: int,
         sequence: int,
     ) -> NewReply:
-        number = normalise(source)
+        number = country.of_address(source)
         return NewReply(
             self._ids.take(1, time.time())[0],
             str(number) if number else source,

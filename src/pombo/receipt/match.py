@@ -9,8 +9,8 @@ import asyncpg
 import msgspec
 import structlog
 
+from pombo import country
 from pombo.message import AttemptState
-from pombo.number import normalise
 from pombo.receipt import identity
 from pombo.receipt.figures import ReceiptFigures
 from pombo.receipt.parse import Receipt, is_intermediate, is_receipt, parse
@@ -326,4 +326,4 @@ def _younger(attempt: AttemptKey, at: datetime | None) -> bool:
 
 
 def _number(handset: bytes) -> int | None:
-    return normalise(handset.decode("latin-1"))
+    return country.of_address(handset.decode("latin-1"))

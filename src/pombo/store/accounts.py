@@ -13,7 +13,8 @@ from pombo.store.ledger import end_low_balance
 _ACCOUNT = (
     "a.id, a.name, a.active, a.balance_milli, a.price_milli, a.max_parts, a.text_mode, a.time_zone, a.class, a.demo,"
     " a.available_milli, a.billing, a.limit_milli, a.low_balance_milli, a.refund_rejected, a.refund_undelivered,"
-    " a.networks as account_networks, a.marketing_window"
+    " a.networks as account_networks, a.marketing_window, a.requests_per_s, a.messages_per_s, a.messages_per_day,"
+    " a.spend_per_day_milli, a.messages_per_prefix, a.countries"
     # The hosts that its links may lead to; null where nobody minds.
     ", case when a.links_guarded then array(select host from allowed_host h where h.account_id = a.id) end as allowed_hosts"
 )
@@ -130,6 +131,13 @@ _TERMS = (
     "text_mode",
     "networks",
     "marketing_window",
+    "max_parts",
+    "requests_per_s",
+    "messages_per_s",
+    "messages_per_day",
+    "spend_per_day_milli",
+    "messages_per_prefix",
+    "countries",
 )
 
 

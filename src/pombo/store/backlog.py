@@ -69,14 +69,16 @@ class Owed(NamedTuple):
     callback_oldest_due_at: datetime | None  # of those that are due already
     callbacks_parked: int  # given up on
     replies_without_owner: int
-    low_balances: int  # accounts with an open notice
+    low_balances: int  # accounts with an open notice of that
+    prefix_limits: int  # the same
 
 
 _OWED = f"""
 select coalesce(sum(d.callbacks), 0)::bigint, min(d.oldest_due_at),
        (select count(*) from callback where state = {CallbackState.PARKED:d}),
        (select count(*) from inbox where account_id is null),
-       (select count(*) from notice where ended_at is null)
+       (select count(*) from notice where ended_at is null and kind = 'balance_low'),
+       (select count(*) from notice where ended_at is null and kind = 'prefix_limit')
 from endpoint e cross join lateral (
     select count(*) as callbacks, min(c.due_at) filter (where c.due_at <= now()) as oldest_due_at from callback c
     where c.account_id = e.account_id and c.kind = e.kind and c.state = {CallbackState.DUE:d}

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from pombo.store import limits
 from pombo.store.database import Db
 
 
@@ -18,7 +19,7 @@ class NewMessages(NamedTuple):
 
     account_ids: list[int]  # in order of id
     costs_milli: list[int]
-    counts: list[int]
+    counts: list[int]  # without the platform's own words, which no limit stops
     accepted_at: datetime  # of all of them
     # a value per message
     message_ids: list[int]
@@ -41,26 +42,53 @@ class NewMessages(NamedTuple):
     scheduled_ats: list[datetime | None]  # as account.window.When has it, and the two below
     opens_ats: list[datetime | None]
     closes_ats: list[datetime | None]
+    # a value per account and prefix of numbers, in order, where the account may send to one so many an hour only
+    prefix_account_ids: Sequence[int] = ()
+    prefixes: Sequence[int] = ()
+    prefix_counts: Sequence[int] = ()
+    prefix_mosts: Sequence[int] = ()
 
 
-# The accounts are locked first and in order of id (`locked` is read by every insert), so that crossing batches of
+# The accounts are locked first and in order of id (what follows waits for `fits`), so that crossing batches of
 # two nodes wait for each other instead of dead-locking; `no key`, so that whoever books a recharge meanwhile, and
-# only refers to the account, need not wait. A balance that would go below zero, or a client id that is used
-# already, fails the whole statement: the intake then looks closer (`known_keys`) under the same lock. So it does where
-# nothing is written because a block list that was taken to be empty is not.
-_ACCEPT = """
+# only refers to the account, need not wait. A balance that would go below zero, a client id that is used
+# already, or too many messages to one prefix fail the whole statement: the intake then looks closer (`known_keys`,
+# limits.lock) under the same lock. So it does where nothing is written because a limit is reached, or because a block
+# list that was taken to be empty is not.
+_ACCEPT = f"""
 with locked as materialized (
-    select id from account where id = any($1::bigint[])
-      and not exists (select from block where account_id = any($24::bigint[]))
-    order by id for no key update
+    select a.id, c.cost, c.count, {limits.COLUMNS}
+    from unnest($1::bigint[], $2::bigint[], $3::int[]) c(id, cost, count) join account a on a.id = c.id
+    where not exists (select from block where account_id = any($28::bigint[]))
+    order by a.id for no key update of a
+), used as materialized (
+    select l.id, l.messages_per_s, l.messages_per_day, l.spend_per_day_milli, l.cost, l.count, p.day, p.second,
+           {limits.DAY_MESSAGES} + l.count as day_messages, {limits.DAY_SPENT_MILLI} + l.cost as day_spent_milli,
+           {limits.SECOND_MESSAGES} + l.count as second_messages
+    from locked l cross join {limits.PERIOD}
+), fits as materialized (
+    select count(*) > 0
+           and bool_and(count = 0 or messages_per_s = 0 or second_messages <= messages_per_s)
+           and bool_and(count = 0 or messages_per_day = 0 or day_messages <= messages_per_day)
+           and bool_and(cost = 0 or spend_per_day_milli = 0 or day_spent_milli <= spend_per_day_milli) as all_of_it
+    from used
 ), charged as (
-    update account a set balance_milli = a.balance_milli - c.cost
-    from unnest($1::bigint[], $2::bigint[]) c(id, cost)
-    where a.id = c.id and c.cost <> 0 and (select count(*) from locked) > 0
+    update account a
+    set balance_milli = a.balance_milli - u.cost, used_on = u.day, day_messages = u.day_messages,
+        day_spent_milli = u.day_spent_milli, used_second = u.second, second_messages = u.second_messages
+    from used u where a.id = u.id and (u.cost <> 0 or u.count <> 0) and (select all_of_it from fits)
 ), entered as (
     insert into ledger (account_id, kind, amount_milli, messages)
-    select c.id, 'charge', -c.cost, c.count from unnest($1::bigint[], $2::bigint[], $3::int[]) c(id, cost, count)
-    where c.cost <> 0 and (select count(*) from locked) > 0
+    select id, 'charge', -cost, count from used where cost <> 0 and (select all_of_it from fits) order by id
+), prefixed as (
+    insert into velocity as v (account_id, prefix, hour_at, messages, most)
+    select account_id, prefix, date_trunc('hour', clock_timestamp()), count, most
+    from unnest($24::bigint[], $25::bigint[], $26::int[], $27::int[]) t(account_id, prefix, count, most)
+    where (select all_of_it from fits)
+    on conflict (account_id, prefix) do update
+    set hour_at = excluded.hour_at, most = excluded.most,
+        messages = case when v.hour_at = excluded.hour_at then v.messages else 0 end + excluded.messages,
+        refused = case when v.hour_at = excluded.hour_at then v.refused else 0 end
 ), new as materialized (
     select id, client_ref, destination, number, body, sent_body, content_hmac, ($13::bigint[])[kind] as account_id,
            ($14::int[])[kind] as smsc_id, ($15::int[])[kind] as validity_s, ($16::boolean[])[kind] as ucs2,
@@ -69,7 +97,7 @@ with locked as materialized (
            ($22::timestamptz[])[kind] as opens_at, ($23::timestamptz[])[kind] as closes_at
     from unnest($5::bigint[], $6::int[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::bytea[])
         t(id, kind, client_ref, destination, number, body, sent_body, content_hmac)
-    where (select count(*) from locked) > 0
+    where (select all_of_it from fits)
 ), keyed as (
     insert into message_key (account_id, client_ref, message_id, content_hmac, accepted_at)
     select account_id, client_ref, id, content_hmac, $4 from new
@@ -88,21 +116,13 @@ from new
 
 
 async def accept(db: Db, new: NewMessages, unlisted: Sequence[int] = ()) -> bool:
-    """All or nothing. Raises asyncpg.UniqueViolationError (a client id in use) or CheckViolationError (no credits).
+    """All or nothing. Raises asyncpg.UniqueViolationError (a client id in use) or CheckViolationError (no credits, or
+    too many messages to one prefix).
 
     unlisted: accounts (blocks.EVERYBODY among them) whose block list was thought to be empty, so that nobody looked
-    into it. False, and nothing was written, where one is not.
+    into it. False, and nothing was written, where one is not, and where an account reaches a limit.
     """
     return await db.execute(_ACCEPT, *new, unlisted) != "INSERT 0 0"
-
-
-async def lock_balances(db: Db, account_ids: Sequence[int]) -> dict[int, int]:
-    """Lock the accounts for this transaction, in order of id; what each may still spend, in thousandths."""
-    rows = await db.fetch(
-        "select id, available_milli from account where id = any($1::bigint[]) order by id for no key update",
-        account_ids,
-    )
-    return {row["id"]: row["available_milli"] for row in rows}
 
 
 _KNOWN_KEYS = (
