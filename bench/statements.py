@@ -104,7 +104,6 @@ async def results_and_receipts(
     keys = [str(m.message_id) for m in claimed]
     async with db.transaction(queue.lock_of(1)) as tx:
         await costs.of("results", queue.commit_results(tx, 1, session, attempts, done))
-        await costs.of("parked", receipts.parked_for(tx, 1, keys))
     tried = list({form.key for key in keys for form in identity.candidates(key, None, None)})
     async with db.transaction(queue.lock_of(1)) as tx:
         await costs.of("match", receipts.attempts_by_key(tx, 1, tried))

@@ -40,7 +40,7 @@ class Incoming(Protocol):
     """The receipt and inbound stages, as the connection sees them. All happens in the given transaction."""
 
     async def new_ids(self, tx: Connection, keys: Sequence[str]) -> list[int]:
-        """Operator ids have just been written: what they settle of the receipts that came before them."""
+        """Operator ids have just been written of which receipts spoke before: what they settle."""
         ...
 
     async def receive(
@@ -223,7 +223,7 @@ class Settlement:
         done, retries, held, endings = self._sorted(batch.finished)
         # A response may come late in the very batch that gave its attempt up: the last word on an attempt counts.
         attempts = list({(a.message_id, a.part, a.n): a for a in [*batch.attempts, *batch.late]}.values())
-        await queue.commit_results(tx, self._flow.smsc.id, self._session_id, attempts, done)
+        early = await queue.commit_results(tx, self._flow.smsc.id, self._session_id, attempts, done)
         taken = [a for a in attempts if a.state == AttemptState.TAKEN]
         parts = [(a.message_id, a.bits) for a in taken if a.part_of_many]
         parts += [
@@ -243,8 +243,9 @@ class Settlement:
         if held:
             await queue.hold(tx, held)
         final = await queue.finish(tx, endings) if endings else []
-        keys = [a.smsc_key for a in attempts if a.smsc_key]
-        return final + (await self._incoming.new_ids(tx, keys) if keys else []), handed_on
+        if early:
+            final += await self._incoming.new_ids(tx, [a.smsc_key for a in attempts if a.smsc_key])
+        return final, handed_on
 
     @staticmethod
     async def _write_carried(tx: Connection, attempts: Sequence[Attempt]) -> None:

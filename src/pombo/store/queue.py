@@ -171,7 +171,8 @@ class Attempt(NamedTuple):
         return self.carried | 1 << (self.part - 1)
 
 
-# An attempt that was uncertain may still be answered: a late response adds the operator's id to it.
+# An attempt that was uncertain may still be answered: a late response adds the operator's id to it. Receipts that came
+# before their id are few: whether there are any is seen on the way, under the connection's lock.
 _RESULTS = """
 with new as materialized (
     select * from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::bigint[], $5::text[], $6::text[],
@@ -187,20 +188,26 @@ with new as materialized (
         where attempt.state = 0
 ), gone as (
     delete from queue where message_id = any($12::bigint[])
+), sent as (
+    update message m set state = 1, sent_at = coalesce(m.sent_at, t.at), source_addr = t.source_addr
+    from (select message_id, min(submitted_at) as at, min(source_addr) as source_addr from new where state = 1
+          group by message_id) t
+    where m.id = t.message_id and m.state in (0, 2)
 )
-update message m set state = 1, sent_at = coalesce(m.sent_at, t.at), source_addr = t.source_addr
-from (select message_id, min(submitted_at) as at, min(source_addr) as source_addr from new where state = 1
-      group by message_id) t
-where m.id = t.message_id and m.state in (0, 2)
+select exists (select from parked_key where smsc_id = $10 and key = any($6::text[]))
 """
 
 
 async def commit_results(
     db: Db, smsc_id: int, session_id: int, attempts: Sequence[Attempt], done: Sequence[int]
-) -> None:
-    """Keep what the operator answered. done: messages of which nothing is left to submit: they leave the queue."""
+) -> bool:
+    """Keep what the operator answered. done: messages of which nothing is left to submit: they leave the queue.
+
+    Whether receipts are parked that may speak of these ids.
+    """
     columns = list(zip(*attempts, strict=True)) if attempts else [()] * len(Attempt._fields)
-    await db.execute(_RESULTS, *columns[:9], smsc_id, session_id, done, columns[10])
+    early = await db.fetchval(_RESULTS, *columns[:9], smsc_id, session_id, done, columns[10])
+    return bool(early)
 
 
 async def note_carried(db: Db, parts: Sequence[tuple[int, int]]) -> None:
