@@ -156,7 +156,7 @@ async def final(db, first, account_ids):
         " 1, now(), now() from unnest($1::bigint[], $2::bigint[]) t(i, a)",
         ids, account_ids,
     )  # fmt: skip
-    return await outbox.of_messages(db, HOLDER, ids)
+    return (await outbox.of_messages(db, HOLDER, ids)).jobs
 
 
 def deliverer(db):

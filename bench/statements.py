@@ -112,8 +112,8 @@ async def results_and_receipts(
             for a in attempts
         ]
         applied = await costs.of("apply", receipts.apply(tx, effects))
-        jobs = await costs.of("outbox", outbox.of_messages(tx, holder, applied.final))
-    assert len(jobs) == len(claimed)
+        written = await costs.of("outbox", outbox.of_messages(tx, holder, applied.final))
+    assert len(written.jobs) == len(claimed)
 
 
 async def main(messages: int, batch: int) -> None:

@@ -278,7 +278,7 @@ async def _deliver_it(db: Database) -> None:
     effects = [
         Effect(key, AttemptState.DELIVERED, State.DELIVERED, "DELIVRD", f"OP{key.part}", "") for key in keys
     ]
-    [dlr] = await outbox.of_messages(db, _NODE, (await receipts.apply(db, effects)).final)
+    [dlr] = (await outbox.of_messages(db, _NODE, (await receipts.apply(db, effects)).final)).jobs
     await callbacks.fail(db, _NODE, [Failure(dlr.callback_id, 60.0, 500, "answered 500")])
     [(inbox_id, _)] = await replies.store(
         db,

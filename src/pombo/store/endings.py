@@ -23,8 +23,10 @@ async def ended(tx: Connection, holder: uuid.UUID | None, message_ids: Sequence[
     """
     if not message_ids:
         return []
-    await _refund(tx, message_ids)
-    return await outbox.of_messages(tx, holder, message_ids)
+    written = await outbox.of_messages(tx, holder, message_ids)
+    if written.undelivered:
+        await _refund(tx, written.undelivered)
+    return written.jobs
 
 
 _SUBMITTED = f"({AttemptState.UNCERTAIN:d}, {AttemptState.TAKEN:d}, {AttemptState.DELIVERED:d})"

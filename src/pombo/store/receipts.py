@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from pombo.message import AttemptState
+from pombo.message import AttemptState, State
 from pombo.store import queue
 from pombo.store.database import Db
 
@@ -85,25 +85,47 @@ async def apply(db: Db, effects: Sequence[Effect]) -> Applied:
     if not effects:
         return Applied([], [])
     rows = await db.fetch(
-        "update attempt a set state = e.state, receipt_error = e.error, receipt_at = now(),"
-        " failed_as = case when e.state = 3 then e.final_state end,"
-        " smsc_message_id = coalesce(a.smsc_message_id, e.raw_id), smsc_key = coalesce(a.smsc_key, e.key)"
-        " from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::smallint[], $5::text[], $6::text[], $7::text[],"
-        "  $8::smallint[]) e(message_id, part, n, state, error, raw_id, key, final_state)"
-        " where a.message_id = e.message_id and a.part = e.part and a.n = e.n and a.state in (0, 1)"
-        " returning a.message_id, a.part, a.n, date_part('epoch', now() - a.submitted_at)",
+        _APPLY,
         *_columns(effects), [e.state for e in effects], [e.error for e in effects], [e.raw_id for e in effects],
         [e.key for e in effects], [e.final_state for e in effects],
     )  # fmt: skip
-    moved = {row[:3] for row in rows}
-    delivered = [e for e in effects if e.attempt in moved and e.state == 2]
-    failed = [e for e in effects if e.attempt in moved and e.state == 3]
-    final = await _delivered(db, delivered) if delivered else []
-    if failed:
-        final += await _failed(db, failed)
-    if final:
-        await db.execute("delete from queue where message_id = any($1::bigint[])", final)
-    return Applied(final, [row[3] for row in rows])
+    final: list[int] = rows.pop()["delivered"]
+    if any(effect.state == AttemptState.FAILED for effect in effects):
+        moved = {row[:3] for row in rows}
+        failed = [e for e in effects if e.state == AttemptState.FAILED and e.attempt in moved]
+        ended = await _failed(db, failed) if failed else []
+        if ended:
+            await db.execute("delete from queue where message_id = any($1::bigint[])", ended)
+            final = final + ended
+    return Applied(final, [row["took_s"] for row in rows])
+
+
+# Attempts, the messages of those that are delivered (all parts: they are, too; some: sent at least), and what of these
+# waits to be sent again. A message is locked before its queue row.
+_APPLY = f"""
+with moved as (
+    update attempt a set state = e.state, receipt_error = e.error, receipt_at = now(),
+        failed_as = case when e.state = {AttemptState.FAILED:d} then e.final_state end,
+        smsc_message_id = coalesce(a.smsc_message_id, e.raw_id), smsc_key = coalesce(a.smsc_key, e.key)
+    from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::smallint[], $5::text[], $6::text[], $7::text[],
+                $8::smallint[]) e(message_id, part, n, state, error, raw_id, key, final_state)
+    where a.message_id = e.message_id and a.part = e.part and a.n = e.n and a.state in (0, 1)
+    returning a.message_id, a.part, a.n, a.state, date_part('epoch', now() - a.submitted_at) as took_s
+), done as materialized (
+    select message_id, bit_or(1::bigint << (part - 1)) as bits from moved
+    where state = {AttemptState.DELIVERED:d} group by message_id
+), reached as (
+    update message m set parts_delivered = m.parts_delivered | d.bits, sent_at = coalesce(m.sent_at, now()),
+        state = case when m.parts_delivered | d.bits = (1::bigint << m.parts) - 1 then {State.DELIVERED:d}
+                     when m.state = {State.UNCERTAIN:d} then {State.UNCERTAIN:d} else {State.SUBMITTED:d} end,
+        final_at = case when m.parts_delivered | d.bits = (1::bigint << m.parts) - 1 then now() end
+    from done d where m.id = d.message_id and m.state in (0, 1, 2) returning m.id, m.state
+), gone as (
+    delete from queue where message_id = any(array(select id from reached where state = {State.DELIVERED:d}))
+)
+select message_id, part, n, took_s, null::bigint[] as delivered from moved
+union all select null, null, null, null, array(select id from reached where state = {State.DELIVERED:d})
+"""
 
 
 def _columns(effects: Sequence[Effect]) -> tuple[list[int], list[int], list[int]]:
@@ -159,25 +181,6 @@ async def _carried(db: Db, effects: Sequence[Effect]) -> dict[int, int]:
         [attempt.message_id for attempt in first], [attempt.n for attempt in first],
     )  # fmt: skip
     return {row["id"]: row["parts_delivered"] for row in rows}
-
-
-async def _delivered(db: Db, effects: Sequence[Effect]) -> list[int]:
-    """All parts delivered: the message is. Some: it is sent at least."""
-    bits: dict[int, int] = {}
-    for effect in effects:
-        bits[effect.attempt.message_id] = bits.get(effect.attempt.message_id, 0) | 1 << (
-            effect.attempt.part - 1
-        )
-    rows = await db.fetch(
-        "update message m set parts_delivered = m.parts_delivered | d.bits, sent_at = coalesce(m.sent_at, now()),"
-        " state = case when m.parts_delivered | d.bits = (1::bigint << m.parts) - 1 then 3"
-        "  when m.state = 2 then 2 else 1 end,"
-        " final_at = case when m.parts_delivered | d.bits = (1::bigint << m.parts) - 1 then now() end"
-        " from unnest($1::bigint[], $2::bigint[]) d(id, bits)"
-        " where m.id = d.id and m.state in (0, 1, 2) returning m.id, m.state",
-        list(bits), list(bits.values()),
-    )  # fmt: skip
-    return [row["id"] for row in rows if row["state"] == 3]
 
 
 # Delivered, or a receipt may still come: one that was never answered stays open for 72 h (see `give_up`).
