@@ -44,6 +44,9 @@ class Config:
     trusted_proxies: tuple[Network, ...] = _setting(
         (), "Networks of proxies whose `X-Forwarded-For` is believed, separated by commas."
     )
+    panel_url: str = _setting(
+        "", "Address at which people reach the panel, for the links that commands print."
+    )
     body_limit_octets: int = _setting(16 * 1024 * 1024, "Largest HTTP request body, in octets.", 1024, 2**30)
     body_timeout_s: float = _setting(
         30.0, "Longest pause in a request's body before the connection is closed, in seconds.", 0.1, 3600

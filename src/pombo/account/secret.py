@@ -28,6 +28,7 @@ class Secrets:
         self._token_key = _derive(secret, b"token")
         self._content_key = _derive(secret, b"content")
         self._number_key = _derive(secret, b"number")
+        self._panel_key = _derive(secret, b"panel")
         self._seal = AESGCM(_derive(secret, b"seal"))
         self.fingerprint = _derive(secret, b"fingerprint").hex()[:16]
 
@@ -44,6 +45,10 @@ class Secrets:
     def number_hmac(self, number: int) -> bytes:
         """16 octets by which a number is found on a block list that does not hold it."""
         return hashlib.blake2b(b"%d" % number, key=self._number_key, digest_size=16).digest()
+
+    def panel_hmac(self, purpose: str, text: str) -> bytes:
+        """32 octets of what the panel gives to browsers and must know again: `session`, `code`, `csrf` and the like."""
+        return hmac.digest(self._panel_key, f"{purpose} {text}".encode("utf-8", "surrogatepass"), "sha256")
 
     def seal(self, octets: bytes) -> bytes:
         """Encrypt (AES-256-GCM) for a database column."""

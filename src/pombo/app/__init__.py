@@ -45,6 +45,7 @@ class Ready(NamedTuple):
     token: str | None = None
     second_token: str | None = None
     handset_url: str | None = None
+    login_url: str | None = None
     smsc_port: int | None = None
 
 
@@ -128,7 +129,8 @@ async def serve(config: Config, *, demo: bool = False, ready: Callable[[Ready], 
             )
         await node.start()
         stack.push_async_callback(node.stop)
-        server = web.Server(node, listener, extras.routes if extras else [], node.metrics.page)
+        doors = await stack.enter_async_context(node.panel_doors(config))
+        server = web.Server(node, listener, extras.routes if extras else [], node.metrics.page, doors)
         await server.start()
         workers = Workers(config, url, listener.getsockname()[1], node.metrics)
         stop.at_once.append(workers.kill)
@@ -136,7 +138,7 @@ async def serve(config: Config, *, demo: bool = False, ready: Callable[[Ready], 
         await workers.start()
         if extras is not None:
             stack.callback(extras.end_pages)
-        ready(Ready(base_url, **(extras.ready() if extras and demo else {})))
+        ready(Ready(base_url, **(await extras.ready() if extras and demo else {})))
         log.info("ready", url=base_url, data=str(config.data))
         await _until(stop.asked, server)
         node.health.stopping = True

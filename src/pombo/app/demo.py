@@ -12,18 +12,22 @@ from typing import Any
 import structlog
 from litestar.types import ControllerRouterHandler
 
+from pombo.account import people
 from pombo.account.secret import TOKEN_PREFIX, new_token
 from pombo.app.node import Node
 from pombo.config import Config
 from pombo.errors import PomboError
 from pombo.simulator.handset import handset_routes
 from pombo.simulator.smsc import Operator
-from pombo.store import accounts, routes, smscs
+from pombo.store import accounts, routes, smscs, users
+from pombo.store.audit import Actor, changing
 
 log = structlog.get_logger()
 
 _BALANCE_MILLI = 100_000_000  # R$ 100.000,00
 _ACCOUNTS = ("demo", "demo2")
+_EMAIL, _NAME = "demo@pombo.example", "Pessoa de Teste"
+_ACTOR = Actor("demo", "")
 _SMSC = "simulador"
 _SYSTEM_ID = "pombo"
 _SHORT_CODE = "27300"
@@ -75,14 +79,29 @@ class Demo:
             "  -d destino=11900000001 \\\n  --data-urlencode 'msg=Olá do Pombo!'"
         )
 
-    def ready(self) -> dict[str, Any]:
+    async def ready(self) -> dict[str, Any]:
         """The fields of app.Ready that only `demo` has."""
         return {
+            "login_url": await self._login_url(),
             "token": self._kept["token"],
             "second_token": self._kept["second_token"],
             "handset_url": f"{self._base_url}/aparelho/{self._kept['handset_secret']}",
             "smsc_port": self._port,
         }
+
+    async def _login_url(self) -> str:
+        """A new one at each start: it lets in once."""
+        account = await accounts.account(self._node.db, _ACCOUNTS[0])
+        there = await users.by_email(self._node.db, _EMAIL)
+        async with changing(self._node.db, _ACTOR, "user.password" if there else "user.add") as change:
+            if there is None:
+                added = await people.add(
+                    change, self._node.secrets, account["id"], _EMAIL, people.Role.ADMIN, _NAME
+                )
+                code = added.code
+            else:
+                code = await people.invite(change, self._node.secrets, account["id"], there["person_id"])
+        return f"{self._base_url}/entrar/{code}"
 
     async def _make_accounts(self) -> None:
         there = {row["name"] for row in await accounts.accounts(self._node.db)}

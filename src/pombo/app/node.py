@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TypeVar
 
 import asyncpg
@@ -30,9 +30,10 @@ from pombo.campaign.runner import Runner
 from pombo.config import Config
 from pombo.errors import Unavailable
 from pombo.inbound import replies
+from pombo.panel.doors import Doors
 from pombo.receipt import match
 from pombo.route.operators import OperatorsFile
-from pombo.send.doors import Doors
+from pombo.send.doors import Doors as LinkDoors
 from pombo.send.links import Links
 from pombo.send.owner import LEASE_S, MARGIN_S, Owner
 from pombo.store import accounts, nodes, queue, smscs, wake
@@ -57,7 +58,7 @@ _UPKEEP_S = 60.0
 _VACUUM_S = 1.0
 _USES_S = 60.0
 _OPT_OUTS_S = 1.0
-_POOL, _POOL_API = 20, 6  # connections to the database
+_POOL, _POOL_API, _POOL_PANEL = 20, 6, 6  # connections to the database
 
 
 class Node:
@@ -115,7 +116,7 @@ class Node:
             margin_s=margin_s,
         )
         self._links = Links(
-            Doors(
+            LinkDoors(
                 db=db,
                 holder=holder,
                 unseal=secrets.unseal,
@@ -287,6 +288,25 @@ class Node:
     def _named(self, by_id: Mapping[int, T]) -> dict[str, T]:
         """By the connections' names instead of their ids."""
         return {smsc.name: by_id[smsc.id] for smsc in self._smscs if smsc.id in by_id}
+
+    @contextlib.asynccontextmanager
+    async def panel_doors(self, config: Config) -> AsyncIterator[Doors | None]:
+        """What the panel works with, which has a pool of its own; None on a node that takes no messages."""
+        if not self.accepts:
+            yield None
+            return
+        db = await Database.open(self._url, size=_POOL_PANEL)
+        try:
+            yield Doors(
+                db=db,
+                secrets=self.secrets,
+                config=config,
+                intake=self._intake,
+                routes=lambda: self._routing.routes,
+                prices=lambda: self._money.prices,
+            )
+        finally:
+            await db.close()
 
     @property
     def accepts(self) -> bool:

@@ -9,8 +9,10 @@ from typing import Any
 import structlog
 import uvicorn
 from litestar import Litestar
+from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
+from pombo import panel
 from pombo.accept.connection import Connection
 from pombo.app.node import Node
 from pombo.app.operations import MetricsPage, operations
@@ -62,12 +64,13 @@ class Server:
         listener: socket.socket,
         routes: Sequence[ControllerRouterHandler],
         metrics: MetricsPage,
+        doors: panel.Doors | None,
     ) -> None:
-        """metrics: what /metrics shows."""
+        """metrics: what /metrics shows. doors: of the panel; None where this process has none."""
         self._listener = listener
         self._server = _Quiet(
             uvicorn.Config(
-                _application(node, routes, metrics),
+                _application(node, routes, metrics, doors),
                 loop="none",
                 http=Connection,
                 ws="none",
@@ -106,12 +109,16 @@ class _Quiet(uvicorn.Server):
         yield
 
 
-def _application(node: Node, routes: Sequence[ControllerRouterHandler], metrics: MetricsPage) -> Any:
+def _application(
+    node: Node, routes: Sequence[ControllerRouterHandler], metrics: MetricsPage, doors: panel.Doors | None
+) -> Any:
     legacy = node.legacy
     paths = legacy.paths if node.accepts else frozenset()
     asked = operations(node.health, metrics, node.metrics_allow)
     pages = Litestar(
-        [*asked, *routes],
+        [*asked, *routes, *(panel.pages() if doors else [])],
+        state=panel.state(doors) if doors else None,
+        exception_handlers={HTTPException: panel.told_elsewhere} if doors else {},
         openapi_config=None,
         logging_config=None,
         debug=False,

@@ -38,7 +38,7 @@ _DEMO_HANDSET = "11900000001"  # in the simulated operator this number delivers
 async def demo(
     *,
     port: Port = None,
-    no_browser: Annotated[bool, Parameter(help="Do not open the virtual handset.", negative=())] = False,
+    no_browser: Annotated[bool, Parameter(help="Do not open the panel.", negative=())] = False,
     every: Every = EVERY,
 ) -> None:
     """Try it: starts PostgreSQL, the gateway and a simulated operator, with two demo accounts.
@@ -53,9 +53,9 @@ async def demo(
 
     def ready(node: Ready) -> None:
         say(Answer({"ready": True, **node._asdict()}, _welcome(node, config.data)), as_json=every.json)
-        if not (no_browser or every.json) and node.handset_url and _has_browser():
+        if not (no_browser or every.json) and node.login_url and _has_browser():
             # A browser may take its time, and some do not return at all.
-            threading.Thread(target=webbrowser.open, args=(node.handset_url,), daemon=True).start()
+            threading.Thread(target=webbrowser.open, args=(node.login_url,), daemon=True).start()
 
     await run_node(config, demo=True, ready=ready)
 
@@ -109,6 +109,8 @@ def _welcome(node: Ready, data: Path) -> Group:
     places.add_column(overflow="fold")
     places.add_row("Endereço", node.url)
     places.add_row("Token", Text(str(node.token), style="bold"))
+    places.add_row("Painel", Text(str(node.login_url), style="bold cyan"))
+    places.add_row("", Text("este link entra uma vez; o próximo início traz outro", style="dim"))
     places.add_row("Celular virtual", Text(str(node.handset_url), style="bold cyan"))
     frame = Panel(
         places,

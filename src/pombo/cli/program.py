@@ -38,6 +38,11 @@ COMMANDS = {
     "account recharge": ("billing:recharge", "Add to an account's balance."),
     "account adjust": ("billing:adjust", "Correct an account's balance, up or down."),
     "account statement": ("billing:statement", "What came and went on an account."),
+    "user add": ("user:add", "Let somebody into an account's panel."),
+    "user list": ("user:show", "Who uses the panel."),
+    "user role": ("user:role", "Change what somebody may do."),
+    "user password": ("user:password", "A one-time link for somebody who forgot their password."),
+    "user remove": ("user:remove", "Take somebody's access away."),
     "token add": ("token:add", "Give an account one more API token."),
     "token list": ("token:show", "API tokens: what each may do, and when it was used last."),
     "token set": ("token:change", "Change what a token may do."),
@@ -95,6 +100,7 @@ COMMANDS = {
 
 _GROUPS = {
     "account": "Customers' accounts.",
+    "user": "People who use the panel.",
     "token": "API tokens of accounts.",
     "price": "What a part of a message costs, by account, number and class.",
     "smsc": "Connections to operators.",

@@ -1,1 +1,43 @@
-"""The customer's pages."""
+"""The customer's pages. They have no rules and no SQL of their own: they call what commands and the API call.
+
+A page is a module here with its handlers, a template of the same name, its words in locale/en, and a line in `handlers`;
+`nav.py` says where people find it. `page.py` is what a page is made with, `session.py` who asks.
+"""
+
+from collections.abc import Sequence
+
+from litestar import Router
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ControllerRouterHandler
+
+from pombo.panel import assets, faults, preferences, session, signin
+from pombo.panel.doors import Doors
+from pombo.panel.faults import told_elsewhere
+from pombo.panel.nav import Nav
+
+__all__ = ["Doors", "handlers", "pages", "state", "told_elsewhere"]
+
+handlers: Sequence[HTTPRouteHandler] = (
+    *signin.handlers,
+    *preferences.handlers,
+)
+
+
+def pages() -> Sequence[ControllerRouterHandler]:
+    """All of them, to be registered with an application that has the `state` below."""
+    router = Router(
+        "/",
+        route_handlers=handlers,
+        middleware=[session.middleware],
+        guards=[session.allowed],
+        before_request=session.check_csrf,
+        exception_handlers={HTTPException: faults.told, Exception: faults.told},
+        include_in_schema=False,
+    )
+    return [assets.asset, router]
+
+
+def state(doors: Doors) -> State:
+    return State({"doors": doors, "nav": Nav(handlers)})

@@ -10,7 +10,7 @@ from pombo.message import MessageClass
 from pombo.store.database import Database, Db
 from pombo.store.ledger import end_low_balance
 
-_ACCOUNT = (
+ACCOUNT = (
     "a.id, a.name, a.active, a.balance_milli, a.price_milli, a.max_parts, a.text_mode, a.time_zone, a.class, a.demo,"
     " a.available_milli, a.billing, a.limit_milli, a.low_balance_milli, a.refund_rejected, a.refund_undelivered,"
     " a.networks as account_networks, a.marketing_window, a.requests_per_s, a.messages_per_s, a.messages_per_day,"
@@ -40,7 +40,7 @@ async def accounts_of_tokens(db: Db, token_hmacs: Sequence[bytes]) -> list[async
     """The accounts that live tokens belong to, each with its token (account/token.py)."""
     return await db.fetch(
         f"select t.hmac, t.id as token_id, t.class as token_class, t.scopes, t.networks, t.expires_at,"
-        f" {_ACCOUNT} from token t join account a on a.id = t.account_id"
+        f" {ACCOUNT} from token t join account a on a.id = t.account_id"
         " where t.hmac = any($1::bytea[]) and t.revoked_at is null and (t.expires_at is null or t.expires_at > now())",
         token_hmacs,
     )
@@ -49,7 +49,7 @@ async def accounts_of_tokens(db: Db, token_hmacs: Sequence[bytes]) -> list[async
 async def account(db: Db, name_or_id: str) -> asyncpg.Record:
     """By name, or by id where no account has that name. Raises PomboError when there is none."""
     row = await db.fetchrow(
-        f"select {_ACCOUNT} from account a where a.name = $1 or a.id::text = $1 order by a.name = $1 desc limit 1",
+        f"select {ACCOUNT} from account a where a.name = $1 or a.id::text = $1 order by a.name = $1 desc limit 1",
         name_or_id,
     )
     if row is None:
@@ -59,18 +59,18 @@ async def account(db: Db, name_or_id: str) -> asyncpg.Record:
 
 async def of_id(db: Db, account_id: int) -> asyncpg.Record:
     """Of an id that is known to be one: accounts are never removed."""
-    row = await db.fetchrow(f"select {_ACCOUNT} from account a where a.id = $1", account_id)
+    row = await db.fetchrow(f"select {ACCOUNT} from account a where a.id = $1", account_id)
     assert row is not None
     return row
 
 
 async def accounts(db: Db) -> list[asyncpg.Record]:
-    return await db.fetch(f"select {_ACCOUNT} from account a order by a.id")
+    return await db.fetch(f"select {ACCOUNT} from account a order by a.id")
 
 
 async def optout(db: Db, account_id: int) -> asyncpg.Record:
     """The account, with the `optout_text` that confirms an opt-out; '' where it has none of its own."""
-    row = await db.fetchrow(f"select {_ACCOUNT}, a.optout_text from account a where a.id = $1", account_id)
+    row = await db.fetchrow(f"select {ACCOUNT}, a.optout_text from account a where a.id = $1", account_id)
     assert row is not None
     return row
 
