@@ -147,6 +147,18 @@ def test_a_token_belongs_to_one_account_only(pombo: Pombo) -> None:
     assert (ran.code, ran.json) == (1, {"error": "This token is in use already."})
 
 
+def test_a_token_is_added_under_the_account_too(pombo: Pombo, database_url: str) -> None:
+    """Scripts of operators say `account token NAME --import`."""
+    pombo("account", "add", "loja", "--balance", "1")
+
+    imported = pombo("account", "token", "loja", "--import", "--json", stdin=b"the-old-token\n").json
+    made = pombo("account", "token", "loja", "--json").json
+
+    assert imported == {"account": 1, "token_id": 2, "imported": True}
+    assert made["token"].startswith("pombo_")
+    assert len(rows(database_url, "select 1 from token")) == 3
+
+
 def test_an_imported_token_is_never_repeated(pombo: Pombo) -> None:
     pombo("account", "add", "loja", "--balance", "1")
 

@@ -90,6 +90,7 @@ CHANGES: dict[str, tuple[tuple[str, ...], Needs, str, str]] = {
     "account set": (("loja", "--class", "otp"), (), "account.set", "account 1"),
     "account recharge": (("loja", "5.00"), (), "account.recharge", "account 1"),
     "account adjust": (("loja", "-1.00", "--note", "n"), (), "account.adjust", "account 1"),
+    "account token": (("loja",), (), "token.add", "token 2"),
     "token add": (("loja", "--import"), (), "token.add", "token 2"),
     "token set": (("1", "--scope", "read"), (), "token.set", "token 1"),
     "token rotate": (("1",), (), "token.rotate", "token 1"),

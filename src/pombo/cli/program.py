@@ -38,6 +38,7 @@ COMMANDS = {
     "account recharge": ("billing:recharge", "Add to an account's balance."),
     "account adjust": ("billing:adjust", "Correct an account's balance, up or down."),
     "account statement": ("billing:statement", "What came and went on an account."),
+    "account token": ("token:add", "The same as token add."),
     "user add": ("user:add", "Let somebody into an account's panel."),
     "user list": ("user:show", "Who uses the panel."),
     "user role": ("user:role", "Change what somebody may do."),
