@@ -62,11 +62,9 @@ class Bench:
                 await queue.note_parts_taken(tx, [(message_id, 1 << (part - 1))])
             await self.receipts.rematch(tx, [key])
 
-    async def receipt(self, *bodies: DeliverSm) -> list[int]:
+    async def receipt(self, *bodies: DeliverSm, in_flight=lambda number: False) -> list[int]:
         async with self.db.transaction(queue.lock_of(self.smsc_id)) as tx:
-            return await self.receipts.settle(
-                tx, [match.Arrived(body) for body in bodies], lambda number: False
-            )
+            return await self.receipts.settle(tx, [match.Arrived(body) for body in bodies], in_flight)
 
     async def state(self, message_id: int) -> State:
         return State(await self.db.fetchval("select state from message where id = $1", message_id))
@@ -280,6 +278,32 @@ async def test_an_id_that_could_mean_two_messages_waits_until_the_form_is_known(
     final = await bench.receipt(receipt_of("ABCDEF01"))
     assert set(final) == {teacher, itself}
     assert await bench.parked() == 0
+
+
+async def test_a_short_id_in_another_form_waits_only_while_a_submit_to_its_handset_is_under_way(bench):
+    first = await bench.submitted()
+    await bench.answered(first, "38601fa")
+    await bench.receipt(receipt_of("0059113978"))  # hexadecimal in responses, decimal in receipts: learned
+    assert await bench.state(first) is State.DELIVERED
+    padded = await bench.submitted()
+    await bench.answered(padded, "0012345")
+    body = receipt_of("12345")
+
+    assert await bench.receipt(body, in_flight=lambda number: number == NUMBER) == []
+    assert await bench.parked() == 1
+    assert await bench.receipt(body) == [padded]
+    assert await bench.state(padded) is State.DELIVERED
+
+
+async def test_a_short_id_in_another_form_waits_while_a_submit_to_its_handset_was_never_answered(bench):
+    await bench.answered(await bench.submitted(), "38601fa")
+    await bench.receipt(receipt_of("0059113978"))
+    await broken(bench, "hold")
+    padded = await bench.submitted()
+    await bench.answered(padded, "0012345")
+
+    assert await bench.receipt(receipt_of("12345")) == []
+    assert await bench.parked() == 1
 
 
 async def test_the_handset_decides_between_two_messages_of_one_id(bench):

@@ -108,7 +108,8 @@ def choose(raw_id: str, found: Sequence[Found[A]], learned: str | None, waited: 
     and a long id leave no doubt: then the operator has changed its form, and that is learned instead. An id that
     has one form only, such as a UUID, needs no caution.
 
-    waited: the receipt was parked for longer than any response takes, so nothing better will come.
+    waited: nothing better will come: the receipt was parked for longer than any response takes, or every submit to its
+    handset has been answered.
     """
     agreeing = [f for f in found if f.same_handset is not False]
     expected = [f for f in agreeing if f.form == learned]

@@ -91,6 +91,7 @@ class Receipts:
         await self._recall(tx)
         learned = self._learned
         effects, unmatched, ambiguous = await self._match(tx, arrived)
+        ambiguous = await self._match_all_the_same(tx, ambiguous, effects, in_flight)
         matched = len(arrived) - len(unmatched) - len(ambiguous)
         unmatched, answered = await self._settle_uncertain(tx, unmatched, effects, in_flight)
         parked = unmatched + ambiguous
@@ -172,9 +173,10 @@ class Receipts:
         waited = {arrived for arrived, row in again.items() if row["old"]}
         effects, unmatched, ambiguous = await self._match(tx, list(again), waited)
         answered: list[Effect] = []
-        if unmatched:
+        if unmatched or ambiguous:
             # Under the connection's lock every submit without a response stands in the queue as being written.
             written = await rows.being_written(tx, self._smsc_id)
+            ambiguous = await self._match_all_the_same(tx, ambiguous, effects, written.__contains__)
             came_at = {arrived: again[arrived]["received_at"] for arrived in unmatched}
             unmatched, answered = await self._settle_uncertain(
                 tx, unmatched, effects, written.__contains__, came_at
@@ -202,8 +204,8 @@ class Receipts:
     async def _match(
         self, tx: Connection, arrived: Sequence[Arrived], waited: Container[Arrived] = ()
     ) -> tuple[dict[AttemptKey, Effect], list[Arrived], list[Arrived]]:
-        """The effect per attempt (of several receipts for one the first that is final, else the last); who found no
-        attempt; and who found too many. waited: those that have been parked long enough."""
+        """The effect per attempt; who found no attempt; and who found too many. waited: those for which nothing better
+        can come."""
         candidates = [
             identity.candidates(a.receipt.raw_id, self._learned, a.receipt.other_id) for a in arrived
         ]
@@ -228,14 +230,31 @@ class Receipts:
             if self._fixed is None and choice.learned is not None and choice.learned != self._learned:
                 await self._learn(tx, choice.learned)
             if choice.attempt is not None:
-                before = effects.get(choice.attempt)
-                if before is None or before.state == AttemptState.TAKEN:
-                    effects[choice.attempt] = _effect(choice.attempt, a.receipt)
+                _add(effects, _effect(choice.attempt, a.receipt))
             elif choice.ambiguous:
                 ambiguous.append(a)
             else:
                 unmatched.append(a)
         return effects, unmatched, ambiguous
+
+    async def _match_all_the_same(
+        self,
+        tx: Connection,
+        ambiguous: list[Arrived],
+        effects: dict[AttemptKey, Effect],
+        in_flight: Callable[[int], bool],
+    ) -> list[Arrived]:
+        """An id in another form than the learned one need not wait where every submit to its handset was answered:
+        nothing better can come. Returns those that still are ambiguous."""
+        numbers = {a: n for a in ambiguous if (n := _number(a.body.source_addr)) and not in_flight(n)}
+        if not numbers:
+            return ambiguous
+        unanswered = await rows.uncertain_attempts(tx, self._smsc_id, list(set(numbers.values())))
+        sure = [a for a, number in numbers.items() if not unanswered.get(number)]
+        found, _, still_ambiguous = await self._match(tx, sure, waited=sure)
+        for effect in found.values():
+            _add(effects, effect)
+        return [a for a in ambiguous if a not in sure or a in still_ambiguous]
 
     async def _learn(self, tx: Connection, form: str) -> None:
         self._log.info("receipt_id_form_learned", form=form, before=self._learned)
@@ -315,6 +334,13 @@ def _effect(attempt: AttemptKey, receipt: Receipt) -> Effect:
         receipt.raw_id,
         identity.key(receipt.raw_id),
     )
+
+
+def _add(effects: dict[AttemptKey, Effect], effect: Effect) -> None:
+    """Of several receipts for one attempt the first that is final counts, else the last."""
+    before = effects.get(effect.attempt)
+    if before is None or before.state == AttemptState.TAKEN:
+        effects[effect.attempt] = effect
 
 
 def _younger(attempt: AttemptKey, at: datetime | None) -> bool:
