@@ -298,6 +298,41 @@ async def test_an_endpoint_that_keeps_failing_is_probed_one_call_at_a_time(
     assert {row["attempts"] for row in await outbox.rows()} == {1}
 
 
+@pytest.mark.parametrize("mended_by", ["its answer", "another URL"])
+async def test_what_came_while_an_endpoint_did_not_answer_is_called_once_it_does(
+    mended_by: str, outbox: Any, receive: Any, deliver: Any
+) -> None:
+    """And not a minute later, when the leases end that it was committed with."""
+    opened = asyncio.Event()
+
+    async def fails_at_first(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK if opened.is_set() else b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")
+
+    receiver = await receive(fails_at_first)
+    account = await outbox.account()
+    await outbox.endpoint(account, receiver.url)
+    deliverer = await deliver(pause_s=never)
+    deliverer.hand_over(await outbox.delivered(account, 8, leased_by=NODE))
+    await receiver.got(8)
+    async with asyncio.timeout(WAIT_S):
+        while not deliverer.figures().broken:
+            await asyncio.sleep(0)
+
+    if mended_by == "its answer":
+        opened.set()
+        deliverer.hand_over(await outbox.delivered(account, 30, leased_by=NODE))
+    else:
+        deliverer.hand_over(await outbox.delivered(account, 30, leased_by=NODE))
+        await receiver.got(12)  # those that probe it
+        opened.set()
+        await outbox.endpoint(account, f"{receiver.url}/new")
+        deliverer.endpoints_changed()
+
+    await receiver.got(38)
+    await deliverer.stop()
+    assert len(set(receiver.targets)) == len(receiver.targets) == 38
+
+
 async def test_when_the_places_of_all_are_taken_endpoints_take_turns(
     outbox: Any, receive: Any, deliver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -536,7 +571,7 @@ async def test_a_connection_to_the_url_before_is_not_used_for_the_new_one(
     deliverer.hand_over(await outbox.delivered(account, 3, leased_by=NODE))
     await old.got(1)
     await outbox.endpoint(account, new.url)
-    await deliverer._supply.reload()  # as endpoints_changed() does, but here it is known to be over
+    await deliverer._supply.reload(0.0)  # as endpoints_changed() does, but here it is known to be over
     changed.set()
     await new.got(2)
     await deliverer.stop()

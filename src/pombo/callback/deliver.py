@@ -100,7 +100,7 @@ class Deliverer:
         """Takes back what this node had leased when it ended, and begins. Raises Unavailable."""
         self._loop = asyncio.get_running_loop()
         await store.release(self._db, self._holder)
-        await self._supply.reload()
+        await self._supply.reload(self._loop.time())
         self._settling = asyncio.create_task(self._settlement.run())
         for step in (self._poll, self._reload, self._watch, self._park_aged):
             self._tasks.append(asyncio.create_task(self._forever(step)))
@@ -204,8 +204,8 @@ class Deliverer:
             async with asyncio.timeout(RELOAD_S):
                 await self._changed.wait()
         self._changed.clear()
-        await self._supply.reload()
         now = self._loop.time()
+        await self._supply.reload(now)
         for lane in self._supply.lanes.values():
             lane.close_idle(now - IDLE_S)
         for lane, count in self._parked.items():
@@ -319,7 +319,10 @@ class Deliverer:
         cause = Cause.CONFIRMED if ok else cause_of(status) if status else answer.cause
         self._tally.count(cause, now - call.started)
         self._log_turn(lane, call, answer, ok)
+        was_broken = lane.broken
         lane.ended(bool(call.job.attempts), ok, now - call.started)
+        if was_broken and not lane.broken:
+            self._supply.recovered(lane, now)
         if ok and status is not None:
             crash.point("callback.answered")
             self._settlement.confirmed(attempt(call, answer, now))

@@ -18,6 +18,7 @@ BREAK_AFTER_FAILURES = 5
 WELL_S = 1.0  # an answer within this time counts towards more calls at once
 CLAIM_ROWS = 64  # for each place, asked of the table at a time while the endpoint answers
 PROBE_ROWS = 4  # while it does not
+LEFT_ROWS = 1000  # that were left to their leases are remembered while it does not answer
 
 _NO_SIGNER = Signer(b"")  # of an endpoint that cannot be called
 
@@ -56,7 +57,7 @@ class Lane:
 
     __slots__ = (
         "again", "again_in_flight", "cap", "cap_max", "cap_min", "endpoint", "failures", "fresh",
-        "fresh_in_flight", "good", "idle", "key", "more", "queued",
+        "fresh_in_flight", "good", "idle", "key", "left", "more", "queued",
     )  # fmt: skip
 
     def __init__(self, key: tuple[int, int], cap_min: int, cap_max: int) -> None:
@@ -70,6 +71,8 @@ class Lane:
         self.cap_max = max(cap_min, cap_max)
         self.good = 0  # good answers since the cap last changed
         self.failures = 0  # in a row
+        # Ids that a broken lane did not take, each with the loop time at which its lease may be over.
+        self.left: deque[tuple[float, int]] = deque(maxlen=LEFT_ROWS)
         self.more = False  # the table holds rows for this lane that are not here
         self.queued = False  # waits in line for one of the places that all lanes share
         self.idle: list[Connection] = []

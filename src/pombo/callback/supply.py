@@ -42,7 +42,8 @@ class Supply:
     def take(self, jobs: Iterable[Job], expires: float) -> set[Lane]:
         """Puts handed-over jobs into their lanes, as far as there is room; returns the lanes that got any.
 
-        What finds no room is given back to the table; a dead endpoint's is left to the end of its lease.
+        What finds no room is given back to the table; a dead endpoint's is left to the end of its lease, unless it
+        answers before (`recovered`).
         """
         touched: set[Lane] = set()
         for job in jobs:
@@ -55,9 +56,16 @@ class Supply:
                 touched.add(lane)
             else:
                 lane.more = True
-                if not lane.broken:
+                if lane.broken:
+                    lane.left.append((expires, job.callback_id))
+                else:
                     self._overflow.append(job.callback_id)
         return touched
+
+    def recovered(self, lane: Lane, now: float) -> None:
+        """It is not broken any more: what was left to its leases need not wait for their end."""
+        self._overflow.extend(callback_id for expires, callback_id in lane.left if now < expires)
+        lane.left.clear()
 
     async def release_overflow(self) -> None:
         if self._overflow:
@@ -102,8 +110,8 @@ class Supply:
                     rooms[lane] = Room(*lane.key, places)
         return rooms
 
-    async def reload(self) -> None:
-        """Reads the endpoints again, and parks what waits for one that is gone."""
+    async def reload(self, now: float) -> None:
+        """Reads the endpoints again, and parks what waits for one that is gone. now: loop time."""
         self.reload_wanted = False
         rows = {(row.account_id, row.kind): row for row in await store.endpoints(self._db)}
         for key, row in rows.items():
@@ -113,6 +121,7 @@ class Supply:
             if lane.endpoint is None or lane.endpoint.row != row:
                 lane.endpoint = endpoint(row, self._unseal)
                 lane.failures = 0  # a changed URL starts afresh
+                self.recovered(lane, now)
                 lane.more = True
                 lane.close_idle(float("inf"))
                 if lane.endpoint.error:
