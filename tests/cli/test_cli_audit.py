@@ -88,6 +88,8 @@ Needs = tuple[tuple[str, ...] | Callable[[str], None], ...]
 CHANGES: dict[str, tuple[tuple[str, ...], Needs, str, str]] = {
     "account add": (("banco", "--balance", "1"), (), "account.add", "account 2"),
     "account set": (("loja", "--class", "otp"), (), "account.set", "account 1"),
+    "account suspend": (("loja",), (), "account.suspend", "account 1"),
+    "account resume": (("loja",), (("account", "suspend", "loja"),), "account.resume", "account 1"),
     "account recharge": (("loja", "5.00"), (), "account.recharge", "account 1"),
     "account adjust": (("loja", "-1.00", "--note", "n"), (), "account.adjust", "account 1"),
     "account token": (("loja",), (), "token.add", "token 2"),
