@@ -179,6 +179,17 @@ async def test_what_is_no_number_has_a_conversation_of_replies_alone(desk: Desk)
     assert [row["body"] for row in rows] == ["aviso"]
 
 
+async def test_a_number_of_another_country_has_a_name_and_both_sides_and_is_erased(desk: Desk) -> None:
+    abroad = 5491123456789
+    await contacts.add(desk.db, 1, Contact(abroad, "Eva"))
+    await desk.reply(abroad, "hola")
+    [row] = await conversations.listed(desk.db, 1, Which(), None, 9)
+    assert (row["number"], row["name"]) == (abroad, "Eva")
+    assert len(await conversations.of_number(desk.db, None, abroad)) == 1
+    async with desk.db.transaction() as tx:
+        assert await conversations.erase_number(tx, 1, abroad) == 1
+
+
 async def test_conversations_are_found_by_digits_by_name_and_by_who_opted_out(desk: Desk) -> None:
     reply = await desk.reply(ANA, "SAIR")
     await desk.reply(BIA)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from pombo import country
 from pombo.errors import Taken
 from pombo.number import normalise
 from pombo.store import contacts
@@ -41,7 +42,7 @@ class Refused(Exception):
 
 def read(number: str, name: str = "", labels: str = "", note: str = "") -> Contact:
     """As people write it. labels: with commas, semicolons or line breaks between them. Raises Refused."""
-    normalised = normalise(number)
+    normalised = country.normalise(number, None)
     if normalised is None:
         raise Refused(Fault.NUMBER)
     name = _line(name)

@@ -29,7 +29,7 @@ _at_once = asyncio.Semaphore(2)  # readers; each may take much memory
 
 async def draft(db: Database, account_id: int, file_name: str, octets: AsyncIterator[bytes], who: str) -> int:
     """The id of a new draft with the rows of a file. All or nothing. Raises Unreadable."""
-    async with _at_once, _reader(octets) as frames, db.transaction() as tx:
+    async with reader(octets) as frames, db.transaction() as tx:
         titles = await frames.titles()
         first = [row async for row in frames.rows(_EXAMPLES)]
         uses = columns.guess(titles, [row.cells for row in first])
@@ -48,7 +48,7 @@ async def draft(db: Database, account_id: int, file_name: str, octets: AsyncIter
         return campaign_id
 
 
-class _Frames:
+class Frames:
     """What a reader says, in order."""
 
     def __init__(self, process: Process) -> None:
@@ -100,7 +100,14 @@ class _Frames:
 
 
 @contextlib.asynccontextmanager
-async def _reader(octets: AsyncIterator[bytes]) -> AsyncIterator[_Frames]:
+async def reader(octets: AsyncIterator[bytes]) -> AsyncIterator[Frames]:
+    """What is in a file. Raises Unreadable."""
+    async with _at_once, _process(octets) as frames:
+        yield frames
+
+
+@contextlib.asynccontextmanager
+async def _process(octets: AsyncIterator[bytes]) -> AsyncIterator[Frames]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("POMBO_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "pombo.campaign.reading",
@@ -109,7 +116,7 @@ async def _reader(octets: AsyncIterator[bytes]) -> AsyncIterator[_Frames]:
     try:
         async with asyncio.timeout(_READ_S):
             await _feed(process, octets)
-            yield _Frames(process)
+            yield Frames(process)
     except TimeoutError:
         raise Unreadable(Fault.TOO_LARGE) from None
     finally:

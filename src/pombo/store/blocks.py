@@ -125,6 +125,17 @@ async def counted(db: Db, account_id: int | None) -> list[asyncpg.Record]:
     )
 
 
+async def reasons(db: Db, account_id: int, number_hmacs: Sequence[bytes]) -> dict[bytes, str]:
+    """Why an account must not write to these numbers, of those to which it must not: as its own list says, or
+    `everybody` where only the operator's does."""
+    rows = await db.fetch(
+        "select number_hmac, case account_id when 0 then 'everybody' else reason end as reason from block"
+        " where number_hmac = any($2::bytea[]) and account_id in (0, $1) order by account_id",
+        account_id, number_hmacs,
+    )  # fmt: skip
+    return {row["number_hmac"]: row["reason"] for row in rows}
+
+
 async def recent_opt_outs(db: Db, account_id: int, limit: int) -> list[asyncpg.Record]:
     """The newest blocks that a reply asked for, whose reply is still there: created_at, source, conversation_id."""
     return await db.fetch(

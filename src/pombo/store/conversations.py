@@ -21,8 +21,13 @@ class Which(NamedTuple):
     handset: str = ""
 
 
-_COLUMNS = "c.id, c.handset, c.number, c.replies, c.seen, c.last_at, k.id as contact_id, coalesce(k.name, '') as name"
-_CONTACT = "left join contact k on k.account_id = c.account_id and k.number = c.number"
+# Of Brazil, or of elsewhere; null of what is none, such as a short code.
+_NUMBER = "coalesce(c.number, case when c.handset ~ '^[1-9][0-9]{9,14}$' then c.handset::bigint end)"
+_COLUMNS = (
+    f"c.id, c.handset, {_NUMBER} as number, c.replies, c.seen, c.last_at, k.id as contact_id,"
+    " coalesce(k.name, '') as name"
+)
+_CONTACT = f"left join contact k on k.account_id = c.account_id and k.number = {_NUMBER}"
 
 # The last word is that of the handset, or of a person who has answered it since.
 _LISTED = f"""
@@ -147,11 +152,14 @@ async def figures(db: Db, account_id: int, number: int, days: int) -> asyncpg.Re
     return row
 
 
+_OF_NUMBER = "(number = $2::bigint or (number is null and handset = $2::text))"
+
+
 async def of_number(db: Db, account_id: int | None, number: int) -> list[asyncpg.Record]:
     """What is kept of a number here, without the texts, which are the inbox's: account_id, handset, replies, last_at."""
     return await db.fetch(
         "select account_id, handset, replies, last_at from conversation"
-        " where number = $2 and ($1::bigint is null or account_id = $1) order by account_id",
+        f" where {_OF_NUMBER} and ($1::bigint is null or account_id = $1) order by account_id",
         account_id, number,
     )  # fmt: skip
 
@@ -159,7 +167,7 @@ async def of_number(db: Db, account_id: int | None, number: int) -> list[asyncpg
 async def erase_number(tx: Connection, account_id: int | None, number: int) -> int:
     """Of one account or of all (None); how many went. To be called after the number's replies have gone."""
     rows = await tx.fetch(
-        "delete from conversation where number = $2 and ($1::bigint is null or account_id = $1) returning 1",
+        f"delete from conversation where {_OF_NUMBER} and ($1::bigint is null or account_id = $1) returning 1",
         account_id, number,
     )  # fmt: skip
     return len(rows)
