@@ -11,6 +11,14 @@ pytestmark = pytest.mark.anyio
 
 # Pages with an id in their path have a test of their own, with `panel_browser.inspected`.
 PAGES = [
+    "/bloqueios",
+    "/bloqueios/importar",
+    "/contatos",
+    "/contatos/importar",
+    "/contatos/novo",
+    "/conversas",
+    "/modelos",
+    "/modelos/novo",
     "/perfil/idioma",
 ]
 

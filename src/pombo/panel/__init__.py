@@ -12,7 +12,18 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ControllerRouterHandler
 
-from pombo.panel import assets, faults, preferences, session, signin
+from pombo.panel import (
+    assets,
+    blocks,
+    contacts,
+    conversations,
+    faults,
+    imports,
+    models,
+    preferences,
+    session,
+    signin,
+)
 from pombo.panel.doors import Doors
 from pombo.panel.faults import told_elsewhere
 from pombo.panel.nav import Nav
@@ -22,6 +33,11 @@ __all__ = ["Doors", "handlers", "pages", "state", "told_elsewhere"]
 handlers: Sequence[HTTPRouteHandler] = (
     *signin.handlers,
     *preferences.handlers,
+    *conversations.handlers,
+    *contacts.handlers,
+    *imports.handlers,
+    *blocks.handlers,
+    *models.handlers,
 )
 
 
