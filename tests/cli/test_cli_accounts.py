@@ -75,6 +75,7 @@ def test_account_list_shows_balances_and_prices(pombo: Pombo) -> None:
                 "available_milli": 1_234_500, "billing": "prepaid", "limit_milli": 0, "low_balance_milli": 0,
                 "price_milli": 80, "refund_rejected": True, "refund_undelivered": False, "class": "transactional",
                 "text_mode": "ascii", "addresses": [], "window": "mon-sat 09:00-22:00", "demo": False,
+                    "time_zone": "America/Sao_Paulo",
                     "requests_per_s": 0, "messages_per_s": 0, "messages_per_day": 0, "spend_per_day_milli": 0,
                     "messages_per_prefix": 0, "max_parts": 10, "countries": ["BR"],
             }
@@ -165,3 +166,30 @@ def test_an_imported_token_is_never_repeated(pombo: Pombo) -> None:
     ran = pombo("token", "add", "loja", "--import", stdin=b"secret-of-the-customer")
 
     assert "secret-of-the-customer" not in ran.out + ran.err
+
+
+def test_a_suspended_account_sends_nothing_until_it_is_resumed(operator: Pombo) -> None:
+    assert operator("account", "suspend", "loja", "--json").json == {"account": 1, "active": False}
+    assert operator("account", "show", "loja", "--json").json["active"] is False
+    refused = operator("send", "loja", "11999999999", "Oi")
+    assert (refused.code, "Conta bloqueada" in refused.err) == (1, True)
+    assert operator("account", "suspend", "1").code == 0  # again: nothing happens, and nothing is recorded
+    assert operator("account", "resume", "loja", "--json").json == {"account": 1, "active": True}
+    assert operator("send", "loja", "11999999999", "Oi").code == 0
+    records = operator("audit", "list", "--subject", "account", "--json").json["records"]
+    assert [(r["action"], r["before"], r["after"]) for r in records][:2] == [
+        ("account.resume", {"active": False}, {"active": True}),
+        ("account.suspend", {"active": True}, {"active": False}),
+    ]
+
+
+@pytest.mark.parametrize("zone", ["Brasil", "", "UTC+3", "../../etc/passwd", "america/manaus", "localtime"])
+def test_what_is_no_time_zone_is_refused(operator: Pombo, zone: str) -> None:
+    ran = operator("account", "set", "loja", "--time-zone", zone)
+    assert (ran.code, "is no time zone" in ran.err) == (1, True)
+    assert operator("account", "show", "loja", "--json").json["time_zone"] == "America/Sao_Paulo"
+
+
+def test_an_account_has_a_time_zone_of_its_own(operator: Pombo) -> None:
+    ran = operator("account", "set", "loja", "--time-zone", "America/Manaus", "--json")
+    assert ran.json["time_zone"] == "America/Manaus"

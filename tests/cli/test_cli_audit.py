@@ -24,9 +24,9 @@ from rows import one_message
 
 # Those that change nothing. `reached` gives them a database that would refuse it.
 READING = {
-    "account list", "account show", "account statement", "token list", "price list", "smsc list", "smsc show", "route list",
-    "route explain", "queue list", "receipt list", "callback endpoints", "callback list", "callback show", "reply list",
-    "shortcode list", "link list",
+    "account list", "account show", "account statement", "token list", "user list", "price list", "smsc list", "smsc show",
+    "route list", "route explain", "queue list", "receipt list", "callback endpoints", "callback list", "callback show",
+    "reply list", "shortcode list", "link list",
     "block list", "block check", "block export", "audit list", "audit verify", "audit export", "explain",
     "status", "doctor", "backup",
 }  # fmt: skip
@@ -83,11 +83,15 @@ def an_orphan(url: str) -> None:
     parked(url, "other", number=5511987654321)
 
 
+ANA = ("user", "add", "loja", "ana@example.com")
+BIA = ("user", "add", "loja", "bia@example.com")
 # command: (its arguments, what has to be there first, the action and the subject of its one record)
 Needs = tuple[tuple[str, ...] | Callable[[str], None], ...]
 CHANGES: dict[str, tuple[tuple[str, ...], Needs, str, str]] = {
     "account add": (("banco", "--balance", "1"), (), "account.add", "account 2"),
     "account set": (("loja", "--class", "otp"), (), "account.set", "account 1"),
+    "account suspend": (("loja",), (), "account.suspend", "account 1"),
+    "account resume": (("loja",), (("account", "suspend", "loja"),), "account.resume", "account 1"),
     "account recharge": (("loja", "5.00"), (), "account.recharge", "account 1"),
     "account adjust": (("loja", "-1.00", "--note", "n"), (), "account.adjust", "account 1"),
     "account token": (("loja",), (), "token.add", "token 2"),
@@ -95,6 +99,10 @@ CHANGES: dict[str, tuple[tuple[str, ...], Needs, str, str]] = {
     "token set": (("1", "--scope", "read"), (), "token.set", "token 1"),
     "token rotate": (("1",), (), "token.rotate", "token 1"),
     "token revoke": (("1",), (), "token.revoke", "token 1"),
+    "user add": (BIA[2:], (), "user.add", "person 1"),
+    "user role": (("bia@example.com", "viewer"), (ANA, BIA), "user.role", "person 2"),
+    "user password": (("bia@example.com",), (BIA,), "user.password", "person 1"),
+    "user remove": (("bia@example.com",), (ANA, BIA), "user.remove", "person 2"),
     "price set": (("0.07", "--prefix", "55"), (), "price.set", "price 1"),
     "price remove": (("1",), (("price", "set", "0.07"),), "price.remove", "price 1"),
     "smsc add": (("oi", *SMSC), (), "smsc.add", "smsc 2"),

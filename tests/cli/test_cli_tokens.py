@@ -147,3 +147,9 @@ def test_an_account_s_text_mode_and_addresses_are_set(loja: Pombo, database_url:
     [row] = rows(database_url, "select text_mode, networks from account")
     assert (row["text_mode"], [str(network) for network in row["networks"]]) == ("unicode", ["192.0.2.0/24"])
     assert loja("account", "set", "loja", "--from", "any", "--json").json["addresses"] == []
+
+
+def test_a_token_that_would_never_be_valid_is_not_made(operator: Pombo) -> None:
+    ran = operator("token", "add", "loja", "--expires", "2020-01-01")
+    assert (ran.code, "would never be valid" in ran.err) == (1, True)
+    assert len(operator("token", "list", "--all", "--json").json["tokens"]) == 1

@@ -1,9 +1,10 @@
-"""`account add|list`."""
+"""`account add|list|suspend|resume`."""
 
 from typing import Annotated, Literal
 
 import asyncpg
 from cyclopts import Parameter
+from rich.text import Text
 
 from pombo.account.secret import new_token
 from pombo.cli import money
@@ -69,6 +70,28 @@ async def show(*, every: Every = EVERY) -> Answer:
         empty="No accounts yet: pombo account add NAME --balance 1000.00",
     )  # fmt: skip
     return Answer({"accounts": facts}, shown)
+
+
+async def suspend(account: str, /, *, every: Every = EVERY) -> Answer:
+    """Refuse an account's messages from now on. Those that wait still go: `pombo queue hold --account` keeps them."""
+    return await _switch("account.suspend", account, every, active=False)
+
+
+async def resume(account: str, /, *, every: Every = EVERY) -> Answer:
+    """Take an account's messages again."""
+    return await _switch("account.resume", account, every, active=True)
+
+
+async def _switch(action: str, account: str, every: Every, *, active: bool) -> Answer:
+    async with every.changing(action) as (doing, _):
+        row = await accounts.account(doing.db, account)
+        if row["active"] == active:
+            doing.nothing()
+        else:
+            await accounts.change_account(doing.db, row["id"], {"active": active})
+            doing.record(f"account {row['id']}", before={"active": row["active"]}, after={"active": active})
+    shown = Text(f"{row['name']} may send." if active else f"{row['name']} is suspended.")
+    return Answer({"account": row["id"], "active": active}, shown)
 
 
 def _class(row: asyncpg.Record) -> str:

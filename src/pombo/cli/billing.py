@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import asyncpg
 from cyclopts import Parameter
@@ -20,6 +20,7 @@ from pombo.cli.token import From
 from pombo.errors import PomboError
 from pombo.message import MessageClass
 from pombo.store import accounts, ledger, schedule
+from pombo.store.database import Db
 
 Amount = Parameter(allow_leading_hyphen=True)  # so that a negative one gets its own refusal
 Note = Annotated[str, Parameter(help="Why, in a few words; the statement shows it.")]
@@ -71,6 +72,8 @@ class Terms:
         Parameter(help=f"When its marketing goes out, where its recipients are: {windows.FORM}."),
     ] = None
 
+    time_zone: Annotated[str | None, Parameter(help="Of its dates and days, such as America/Manaus.")] = None
+
     def columns(self) -> dict[str, Any]:
         """What is to be changed. Raises PomboError for what is no amount and no network."""
         given = {
@@ -84,6 +87,7 @@ class Terms:
             "text_mode": self.text_mode,
             "networks": None if self.from_ is None else parse_networks(self.from_),
             "marketing_window": None if self.window is None else _a_window(self.window),
+            "time_zone": self.time_zone,
         }
         return {column: value for column, value in given.items() if value is not None}
 
@@ -95,6 +99,11 @@ def _a_window(text: str) -> str:
     except ValueError:
         raise PomboError(f"{text!r} is no window: it is {windows.FORM}.") from None
     return text
+
+
+async def _is_zone(db: Db, name: str) -> bool:
+    """Known to us and to the database: both of them tell its hours."""
+    return name in available_timezones() and await accounts.knows_zone(db, name)
 
 
 AS_THEY_ARE = Terms()
@@ -125,6 +134,10 @@ async def change(
         raise PomboError("Say what is to be changed: `pombo account set --help` shows what there is.")
     async with every.changing("account.set") as (doing, _):
         before = await accounts.account(doing.db, account)
+        if terms.time_zone is not None and not await _is_zone(doing.db, terms.time_zone):
+            raise PomboError(
+                f"{terms.time_zone!r} is no time zone: America/Sao_Paulo and America/Manaus are."
+            )
         await accounts.change_account(doing.db, before["id"], changes)
         row = await accounts.account(doing.db, str(before["name"]))
         used = await limit.used(doing.db, row["id"])
@@ -287,6 +300,7 @@ def facts_of(row: asyncpg.Record) -> dict[str, Any]:
         "text_mode": row["text_mode"],
         "addresses": [str(network) for network in row["account_networks"]],
         "window": row["marketing_window"],
+        "time_zone": row["time_zone"],
         **limit.facts_of(row),
         "demo": row["demo"],
     }
@@ -313,6 +327,7 @@ def _shown(row: asyncpg.Record, used: limit.Used) -> Any:
             ("tokens from", ", ".join(map(str, row["account_networks"])) or "any address"),
             *limit.shown(row, used),
             ("marketing", row["marketing_window"]),
+            ("time zone", row["time_zone"]),
         ),
         empty="",
     )  # fmt: skip

@@ -61,6 +61,10 @@ async def add(
 ) -> Answer:
     """Give an account one more API token; those it has stay valid. A new token is shown this once."""
     terms = Terms(_name(name), _class(class_), _scopes(scope), parse_networks(from_), _moment(expires))
+    if terms.expires_at is not None and terms.expires_at <= datetime.now(UTC):
+        raise PomboError(
+            f"A token that expired on {expires} would never be valid: name a later time, or never."
+        )
     given = _read() if import_ else new_token()
     async with every.changing("token.add") as (doing, secrets):
         row = await accounts.account(doing.db, account)

@@ -121,6 +121,8 @@ async def add_account(
 
 
 _TERMS = (
+    "active",
+    "time_zone",
     "class",
     "price_milli",
     "billing",
@@ -156,6 +158,11 @@ async def change_account(db: Database, account_id: int, terms: Mapping[str, obje
         raise PomboError(
             "The account owes more than it may then: recharge it before, or leave it more."
         ) from None
+
+
+async def knows_zone(db: Db, name: str) -> bool:
+    """Whether the database has this time zone, by which it counts an account's days."""
+    return bool(await db.fetchval("select exists (select from pg_timezone_names where name = $1)", name))
 
 
 async def _insert_token(db: Db, account_id: int, token_hmac: bytes, token_prefix: str) -> None:
