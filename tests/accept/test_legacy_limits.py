@@ -321,6 +321,35 @@ async def test_requests_are_counted_by_account_and_not_by_token(gateway: Gateway
     assert (await gateway.unitario(token="the token of beta", destino=NUMBER, msg="Oi")).told == ["OK"]
 
 
+async def test_who_asks_too_fast_makes_no_other_accounts_messages_wait_for_locks(
+    gateway: Gateway, alfa: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids are looked up, for they might be retries; nothing more."""
+    await gateway.add_account("beta", "the token of beta")
+    await gateway.change(alfa, requests_per_s=1)
+    await gateway.send_one("first", id="mine")
+    looked_closer = []
+    lock = limits.lock
+
+    async def watched(db: Db, account_ids: Sequence[int]) -> dict[int, limits.Left]:
+        looked_closer.append(account_ids)
+        return await lock(db, account_ids)
+
+    monkeypatch.setattr(limits, "lock", watched)
+    reply = await gateway.envio(
+        [
+            {
+                "token": TOKEN,
+                "mensagens": [message(id="new"), message("first", id="mine"), message(id="mine")],
+            },
+            {"token": "the token of beta", "mensagens": [message(id="mine"), message()]},
+        ]
+    )
+    assert reply.told == [RATE, "OK", "ID duplicado", "OK", "OK"]
+    assert looked_closer == []
+    assert len(await gateway.stored()) == 3
+
+
 # An hour's messages to one prefix
 
 

@@ -22,7 +22,7 @@ from pombo.figures import Histogram
 from pombo.route.routes import Route
 from pombo.store import blocks, limits
 from pombo.store import intake as rows
-from pombo.store.database import LOST, Connection, Database, in_time
+from pombo.store.database import LOST, Connection, Database, Db, in_time
 from pombo.store.ids import EPOCH_MS, Ids
 from pombo.text.outgoing import Outgoing
 
@@ -225,51 +225,54 @@ class Intake:
     async def _store(self, submissions: list[Submission]) -> None:
         await self._refuse_blocked(submissions)
         fresh = [s for s in submissions if s.refusal is None]
-        if _simple(submissions) and self._used_up.isdisjoint(s.account.id for s in fresh if s.account):
-            if not fresh:
-                return
-            new = self._rows(fresh, datetime.now(UTC))
-            crash.point("accept.before_commit")
-            try:
-                accepted = await rows.accept(self._db, new, list(self._subjects(fresh) - self._listed))
-            except (asyncpg.UniqueViolationError, asyncpg.CheckViolationError):
-                accepted = False  # an id in use, too little credit, or a limit: look closer
-            if accepted:
-                self._accepted(fresh, new)
-                return
-        await self._store_carefully(submissions)
+        perhaps_retries = [s for s in submissions if s.may_be_retry]
+        if not (
+            _apart(fresh, perhaps_retries)
+            and self._used_up.isdisjoint(s.account.id for s in fresh if s.account)
+        ):
+            await self._store_carefully(submissions)
+            return
+        # Before the others are accepted: what fails then leaves these as they are.
+        known = await _known_keys(self._db, perhaps_retries) if perhaps_retries else {}
+        if fresh and not await self._store_at_once(fresh):
+            await self._store_carefully(submissions)
+            return
+        for s in perhaps_retries:
+            _answer_again(s, known)
+
+    async def _store_at_once(self, fresh: list[Submission]) -> bool:
+        """In one statement; False where that has to look closer."""
+        new = self._rows(fresh, datetime.now(UTC))
+        crash.point("accept.before_commit")
+        try:
+            if not await rows.accept(self._db, new, list(self._subjects(fresh) - self._listed)):
+                return False
+        except (asyncpg.UniqueViolationError, asyncpg.CheckViolationError):
+            return False  # an id in use, too little credit, or too many to a prefix
+        self._accepted(fresh, new)
+        return True
 
     async def _store_carefully(self, submissions: list[Submission]) -> None:
         """The same under a lock on the accounts: who is a retry, whose id clashes, whose credits and limits end where."""
         self._listed |= await blocks.with_lists(self._db, list(self._subjects(submissions)))
         await self._refuse_blocked(submissions)
         judged = [s for s in submissions if s.refusal is None or s.may_be_retry]
-        firsts: dict[Submission, datetime] = {}
+        again: list[Submission] = []
         refused: dict[Submission, tuple[Refusal, Limit | None]] = {}
         async with self._db.transaction() as tx:
             allowance = await _allowance(tx, judged)
             for submission in judged:
                 if submission.generated:  # the id made for it before may be what clashed
                     submission.client_ref = self._new_reference()
-            pairs = sorted({(s.account.id, s.client_ref) for s in judged if s.account})
-            known = {
-                pair: (row["content_hmac"], row["accepted_at"])
-                for pair, row in (
-                    await rows.known_keys(tx, [account for account, _ in pairs], [ref for _, ref in pairs])
-                ).items()
-            }
+            known = await _known_keys(tx, judged)
             now = datetime.now(UTC)
             fresh = []
             for s in judged:
                 assert s.account is not None
                 while s.generated and (s.account.id, s.client_ref) in known:
                     s.client_ref = self._new_reference()
-                first = known.get((s.account.id, s.client_ref))
-                if first is not None:
-                    if first[0] == s.content_hmac:
-                        firsts[s] = first[1]
-                    else:
-                        refused[s] = Refusal.ID_DUPLICATE, None
+                if (s.account.id, s.client_ref) in known:
+                    again.append(s)
                 elif s.refusal is not None:
                     pass  # no retry of anything: the refusal stands
                 elif (why := allowance.take(s)) is not None:
@@ -286,8 +289,8 @@ class Intake:
                 places = sorted(allowance.refused_prefixes)
                 counts = [allowance.refused_prefixes[place] for place in places]
                 await limits.refused_by_prefix(tx, [a for a, _ in places], [p for _, p in places], counts)
-        for submission, at in firsts.items():
-            submission.refusal, submission.limit, submission.accepted_at = None, None, at
+        for submission in again:
+            _answer_again(submission, known)
         for submission, reason in refused.items():
             submission.refuse(*reason)
         self._used_up.difference_update(s.account.id for s in judged if s.account)
@@ -354,14 +357,35 @@ async def _allowance(tx: Connection, judged: list[Submission]) -> Allowance:
     return Allowance(left, await limits.prefixes(tx, *asked) if places else {})
 
 
-def _simple(submissions: list[Submission]) -> bool:
-    """No id stands twice, and no refused one might be a retry: one statement will do."""
-    refs = [
-        (s.account.id, s.client_ref)
-        for s in submissions
-        if s.account and s.refusal is None and not s.generated
-    ]
-    return len(refs) == len(set(refs)) and not any(s.may_be_retry for s in submissions)
+_Known = dict[
+    tuple[int, str], tuple[bytes, datetime]
+]  # hmac of the content and time, by account and client's id
+
+
+async def _known_keys(db: Db, submissions: list[Submission]) -> _Known:
+    pairs = sorted({(s.account.id, s.client_ref) for s in submissions if s.account})
+    found = await rows.known_keys(db, [account for account, _ in pairs], [ref for _, ref in pairs])
+    return {pair: (row["content_hmac"], row["accepted_at"]) for pair, row in found.items()}
+
+
+def _answer_again(s: Submission, known: _Known) -> None:
+    """As the first time, where its id was used before; that outranks whatever it is refused for."""
+    first = known.get((s.account.id, s.client_ref)) if s.account else None
+    if first is None:
+        return
+    if first[0] == s.content_hmac:
+        s.refusal, s.limit, s.accepted_at = None, None, first[1]
+    else:
+        s.refuse(Refusal.ID_DUPLICATE)
+
+
+def _apart(fresh: list[Submission], perhaps_retries: list[Submission]) -> bool:
+    """No id stands twice among these, and none of them in those: one statement will do."""
+    refs = [(s.account.id, s.client_ref) for s in fresh if s.account and not s.generated]
+    distinct = set(refs)
+    return len(refs) == len(distinct) and distinct.isdisjoint(
+        (s.account.id, s.client_ref) for s in perhaps_retries if s.account
+    )
 
 
 def _settle(requests: list[_Request], error: Exception | None) -> None:
