@@ -62,3 +62,4 @@ def test_the_counter_and_the_gateway_agree_on_any_text() -> None:
 def test_what_gsm_lacks_is_named_once_and_in_order() -> None:
     [answer] = counted([("auto", "Não é “só” ação 😀 😀 €")])
     assert answer["odd"] == ["ã", "“", "ó", "”", "ç", "😀"]
+    assert answer["stubborn"] == ["😀"]

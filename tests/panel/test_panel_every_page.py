@@ -19,6 +19,11 @@ PAGES = [
     "/conversas",
     "/modelos",
     "/modelos/novo",
+    "/painel",
+    "/enviar",
+    "/mensagens",
+    "/mensagens?q=nada",
+    "/relatorios",
     "/perfil/idioma",
 ]
 

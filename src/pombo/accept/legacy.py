@@ -13,7 +13,6 @@ from typing import Any
 import asyncpg
 import structlog
 
-from pombo import crash
 from pombo.accept import parameters as read
 from pombo.accept import reply
 from pombo.accept.auth import Authenticator
@@ -22,7 +21,7 @@ from pombo.accept.caller import Caller, caller_of
 from pombo.accept.intake import Intake, Submission
 from pombo.accept.parameters import Malformed, Parameters, as_ref, as_text
 from pombo.accept.rates import RequestRates, TooFast
-from pombo.accept.submission import judge, no_message
+from pombo.accept.submission import judge, no_message, take_in
 from pombo.account.account import Account
 from pombo.account.prices import Prices
 from pombo.account.secret import Secrets
@@ -225,16 +224,7 @@ class LegacyApi:
 
     async def _store(self, items: list[Submission]) -> int:
         """The HTTP status: 200 when every item has its verdict, 503 when some are not known to be stored."""
-        open_items = [item for item in items if item.refusal is None or item.may_be_retry]
-        if open_items:
-            try:
-                await self._intake.submit(items)
-            except Unavailable:
-                for item in open_items:
-                    item.refuse(Refusal.UNAVAILABLE)
-                return 503
-            crash.point("accept.before_answer")
-        return 200
+        return 200 if await take_in(self._intake, items) else 503
 
     async def _reader(self, given: Parameters, scope: Scope, body: bytes) -> Account | None:
         """Raises TooFast."""

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from pombo import country
-from pombo.accept.intake import Submission
+from pombo import country, crash
+from pombo.accept.intake import Intake, Submission
 from pombo.account.account import Account
 from pombo.account.prices import Prices
 from pombo.account.secret import Secrets
-from pombo.errors import Limit, Refusal
+from pombo.errors import Limit, Refusal, Unavailable
 from pombo.route.routes import Routes
 from pombo.text import links
 from pombo.text.outgoing import MODES, prepare
@@ -118,6 +118,21 @@ def _scheduled_at(text: str, zone: ZoneInfo) -> datetime | None:
         return datetime.fromisoformat(" ".join(found.groups())).replace(tzinfo=zone).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+async def take_in(intake: Intake, submissions: list[Submission]) -> bool:
+    """Those that may be accepted are stored, or carry why not. False when some are not known to be stored: they carry
+    UNAVAILABLE."""
+    open_ones = [s for s in submissions if s.refusal is None or s.may_be_retry]
+    if open_ones:
+        try:
+            await intake.submit(submissions)
+        except Unavailable:
+            for submission in open_ones:
+                submission.refuse(Refusal.UNAVAILABLE)
+            return False
+        crash.point("accept.before_answer")
+    return True
 
 
 def no_message(account: Account | None, detail: str) -> Submission:

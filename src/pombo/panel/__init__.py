@@ -15,12 +15,16 @@ from litestar.types import ControllerRouterHandler
 from pombo.panel import (
     assets,
     blocks,
+    compose,
     contacts,
     conversations,
     faults,
     imports,
+    messages,
     models,
+    overview,
     preferences,
+    reports,
     session,
     signin,
 )
@@ -32,6 +36,10 @@ __all__ = ["Doors", "handlers", "pages", "state", "told_elsewhere"]
 
 handlers: Sequence[HTTPRouteHandler] = (
     *signin.handlers,
+    *overview.handlers,
+    *compose.handlers,
+    *messages.handlers,
+    *reports.handlers,
     *preferences.handlers,
     *conversations.handlers,
     *contacts.handlers,

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pombo import number
+from pombo import country
 from pombo.text.outgoing import MODES
 
 MOST_RECIPIENTS = 100  # more go as a campaign, which is checked before it is sent and can be stopped
@@ -55,7 +55,7 @@ def _recipients(typed: str) -> tuple[tuple[str, ...], int]:
     for piece in _BETWEEN.split(typed):
         for one in _apart(piece.strip()):
             count += 1
-            found.setdefault(number.normalise(one) or one, one)
+            found.setdefault(country.normalise(one, None) or one, one)
     return tuple(found.values()), count - len(found)
 
 
@@ -64,6 +64,6 @@ def _apart(piece: str) -> list[str]:
     if not piece:
         return []
     words = piece.split()
-    if number.normalise(piece) is None and all(number.normalise(word) for word in words):
+    if country.normalise(piece, None) is None and all(country.normalise(word, None) for word in words):
         return words
     return [piece]

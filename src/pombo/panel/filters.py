@@ -6,7 +6,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from pombo import number
+from pombo import country
 from pombo.message import MessageClass, State
 from pombo.store.listing import Which
 
@@ -50,7 +50,7 @@ class Filters(NamedTuple):
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "Filters":
         given = {name: query.get(name, "").strip()[:_MOST_CHARACTERS] for name in _FIELDS}
-        since_day, until_day = _day(given["de"]), _day(given["ate"])
+        since_day, until_day = day_of(given["de"]), day_of(given["ate"])
         # Whoever looks for something without saying when does not mean today.
         period = given["periodo"] if given["periodo"] in PERIODS else ("30d" if given["q"] else "hoje")
         if period == "datas":
@@ -94,13 +94,13 @@ class Filters(NamedTuple):
             case "hora":
                 return now - timedelta(hours=1), now
             case "ontem":
-                return _midnight(today - timedelta(days=1), zone), _midnight(today, zone)
+                return midnight(today - timedelta(days=1), zone), midnight(today, zone)
             case "7d" | "30d":
-                return _midnight(today - timedelta(days=int(self.period[:-1]) - 1), zone), now
+                return midnight(today - timedelta(days=int(self.period[:-1]) - 1), zone), now
             case "datas":
                 assert self.since_day is not None and self.until_day is not None
-                return _midnight(self.since_day, zone), _midnight(self.until_day + timedelta(days=1), zone)
-        return _midnight(today, zone), now
+                return midnight(self.since_day, zone), midnight(self.until_day + timedelta(days=1), zone)
+        return midnight(today, zone), now
 
     def which(self, account_id: int, zone: ZoneInfo, now: datetime, connections: Mapping[str, int]) -> Which:
         """connections: ids by name."""
@@ -115,7 +115,7 @@ class Filters(NamedTuple):
             message_class=CLASSES.get(self.message_class),
             sent_before=now - _WITHOUT_RECEIPT if self.state == "sem-dlr" else None,
         )
-        wanted = number.normalise(self.q) if self.q else None
+        wanted = country.normalise(self.q, None) if self.q else None
         return which._replace(number=wanted) if wanted else which._replace(text=self.q)
 
 
@@ -130,7 +130,7 @@ def message_id(text: str) -> int | None:
     return int(text) if fits and len(text) < 20 else None
 
 
-def _day(text: str) -> date | None:
+def day_of(text: str) -> date | None:
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -138,5 +138,5 @@ def _day(text: str) -> date | None:
     return day if 2000 < day.year < 2200 else None
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
+def midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)

@@ -184,3 +184,12 @@ async def is_client_ref(db: Db, account_id: int, client_ref: str) -> bool:
     """Whether the account used this id for a message."""
     sql = "select exists (select from message_key where account_id = $1 and client_ref = $2)"
     return bool(await db.fetchval(sql, account_id, client_ref))
+
+
+async def ids_of_refs(db: Db, account_id: int, client_refs: Sequence[str]) -> dict[str, int]:
+    """Our ids of the account's messages with these ids of its own."""
+    rows = await db.fetch(
+        "select client_ref, message_id from message_key where account_id = $1 and client_ref = any($2::text[])",
+        account_id, client_refs,
+    )  # fmt: skip
+    return {row["client_ref"]: row["message_id"] for row in rows}

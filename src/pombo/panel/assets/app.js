@@ -151,7 +151,8 @@ function plot(el) {
 }
 function niceStep(most) { const p = 10 ** Math.floor(Math.log10(most / 4 || 1)); return Math.max(1, [1, 2, 5, 10].map(m => m * p).find(s => most / s <= 6)); }
 function thousands(n) { return n >= 1000 ? (n / 1000).toLocaleString(root.lang) + (root.lang === "en" ? "k" : " mil") : n; }
-document.fonts.load("12px 'Inter Variable'").finally(draw);
+/* Once all scripts have run: that of the charts may come after this one. */
+addEventListener("DOMContentLoaded", () => document.fonts.load("12px 'Inter Variable'").finally(draw));
 let later;
 addEventListener("resize", () => { clearTimeout(later); later = setTimeout(draw, 120); });
 document.body.addEventListener("htmx:afterSettle", draw);

@@ -95,5 +95,10 @@
     return [...new Set(Array.from(text).filter((char) => !SEPTETS.has(char)))];
   }
 
-  globalThis.pomboCounter = { count, odd, withoutAccents };
+  /** Those of them that have no plain form either: emoji, other scripts. */
+  function stubborn(text) {
+    return odd(text).filter((char) => Array.from(plain(char)).some((one) => !SEPTETS.has(one)));
+  }
+
+  globalThis.pomboCounter = { count, odd, stubborn, withoutAccents };
 })();

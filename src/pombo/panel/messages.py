@@ -1,0 +1,346 @@
+"""Mensagens: the list with its filters and views, what leaves it as a table, and one message with its life."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from litestar.exceptions import NotFoundException
+from litestar.response import Stream
+
+from pombo.account.account import Account
+from pombo.message import FINAL, MessageClass, State
+from pombo.panel import filters, meaning, sheet, timeline, words
+from pombo.panel.filters import Filters
+from pombo.panel.meaning import Row
+from pombo.panel.page import (
+    HEADERS,
+    Asked,
+    Page,
+    Role,
+    act,
+    doors_of,
+    form_of,
+    person_of,
+    redirect,
+    render,
+    show,
+)
+from pombo.panel.session import actor_of
+from pombo.panel.words import _, ngettext, noted
+from pombo.store import deliveries, explain, listing, views, waiting
+from pombo.store.audit import changing
+from pombo.store.database import Database
+from pombo.store.listing import Which
+from pombo.text import outgoing
+
+_PAGE = 50
+_EXPORT_PAGE = 1000
+_NEWER = 1000  # more are "many"
+_MOST_NAME = 40
+_HIGHEST_ID = 2**63 - 1
+
+
+class View(NamedTuple):
+    """A filter under a name. view_id: None for those that everybody has."""
+
+    name: str
+    query: str
+    view_id: int | None = None
+
+
+_VIEWS = (
+    View(noted("Hoje"), ""),
+    View(noted("Falhas de hoje"), "situacao=falhas"),
+    View(noted("Sem DLR há 10 min"), "situacao=sem-dlr"),
+    View(noted("Na fila"), "periodo=30d&situacao=na-fila"),
+)
+
+
+class Chosen(NamedTuple):
+    """What the address asks for, looked up."""
+
+    filters: Filters
+    which: Which
+    connections: list[str]  # to choose from
+    named: bool  # one message was asked for by an id of it
+
+
+async def chosen(db: Database, account: Account, query: Mapping[str, str]) -> Chosen:
+    asked = Filters.of(query)
+    known = {row["name"]: row["id"] for row in await listing.connections(db, account.id)}
+    which = asked.which(account.id, account.zone, datetime.now(UTC), known)
+    found = await _named(db, which, asked.q) if asked.q else None
+    return Chosen(asked, found or which, list(known), found is not None)
+
+
+async def _named(db: Database, which: Which, text: str) -> Which | None:
+    if await listing.is_client_ref(db, which.account_id, text):
+        return filters.of_one(which, client_ref=text)
+    message_id = filters.message_id(text)
+    if message_id is not None and await explain.message_of(db, which.account_id, message_id):
+        return filters.of_one(which, message_ids=[message_id])
+    return None
+
+
+# The list
+
+
+@show("/mensagens")
+async def listed(request: Asked) -> Page:
+    account, db = person_of(request).account, doors_of(request).db
+    found = await chosen(db, account, request.query_params)
+    before_id = filters.message_id(request.query_params.get("antes", ""))
+    page = await listing.page(db, found.which, before_id, _PAGE)
+    calls = await listing.callbacks(db, account.id, [row["id"] for row in page.rows])
+    count = await listing.count(db, found.which)
+    own = [View(row["name"], row["query"], row["id"]) for row in await views.views(db, account.id)]
+    return render(
+        request,
+        "messages.html",
+        filters=found.filters,
+        query=found.filters.query(),
+        connections=found.connections,
+        views=[View(_(view.name), view.query) for view in _VIEWS] + own,
+        rows=[line(row, calls.get(row["id"])) for row in page.rows],
+        page=page,
+        newest_id=page.rows[0]["id"] if page.rows and before_id is None else None,
+        first_page=before_id is None,
+        live=before_id is None and not found.named and found.filters.period != "ontem",
+        count=count,
+        counted=listing.COUNTED,
+        is_new=not page.rows and before_id is None and not await has_messages(db, account.id),
+        may_cancel=_may_cancel(request),
+    )
+
+
+class Line(NamedTuple):
+    """A message in a list."""
+
+    id: int
+    number: str
+    client_ref: str
+    text: str
+    state: meaning.Word
+    reason: meaning.Reason
+    waiting: bool
+    connection: str
+    parts: int
+    callback: meaning.Word | None
+    at: datetime
+
+
+def line(row: Row, call: Row | None) -> Line:
+    state = State(row["state"])
+    return Line(
+        row["id"],
+        words.phone(row["number"]),
+        row["client_ref"],
+        row["body"],
+        meaning.STATES[state],
+        meaning.reason(row),
+        state is State.WAITING,
+        row["smsc"] or "",
+        row["parts"],
+        meaning.callback(call),
+        row["accepted_at"],
+    )
+
+
+async def has_messages(db: Database, account_id: int) -> bool:
+    """Whether this account ever sent one that is still kept."""
+    now = datetime.now(UTC)
+    page = await listing.page(db, filters.of_one(Which(account_id, now, now)), None, 1, looked=1)
+    return bool(page.rows)
+
+
+@show("/mensagens/novas")
+async def newer(request: Asked) -> Page:
+    """How many came since the page was made; shown above it, so that no row jumps away from under a hand."""
+    account, db = person_of(request).account, doors_of(request).db
+    after_id = filters.message_id(request.query_params.get("depois", "")) or 0
+    found = await chosen(db, account, request.query_params)
+    # The page's period ended when it was made.
+    which = found.which._replace(until=datetime.now(UTC) + timedelta(minutes=1))
+    return render(
+        request,
+        "parts/messages_newer.html",
+        count=await listing.newer(db, which, after_id, _NEWER),
+        most=_NEWER,
+        query=found.filters.query(),
+    )
+
+
+# Views
+
+
+@act("/mensagens/visoes")
+async def save_view(request: Asked) -> Page:
+    account, form = person_of(request).account, await form_of(request)
+    name = " ".join(form.get("nome", "").split())[:_MOST_NAME]
+    query = Filters.of(dict(_pairs(form.get("filtros", "")))).query()
+    if not name or not name.isprintable():
+        return redirect(request, f"/mensagens?{query}", said=_("Dê um nome à visão."))
+    if not await views.save(doors_of(request).db, account.id, name, query):
+        said = _("Sua conta já tem %(n)s visões: apague uma antes.", n=views.MOST)
+        return redirect(request, f"/mensagens?{query}", said=said)
+    return redirect(request, f"/mensagens?{query}", said=_("Visão “%(name)s” salva.", name=name))
+
+
+@act("/mensagens/visoes/{view_id:int}/apagar")
+async def remove_view(request: Asked, view_id: int) -> Page:
+    account = person_of(request).account
+    if view_id > _HIGHEST_ID or not await views.remove(doors_of(request).db, account.id, view_id):
+        raise NotFoundException
+    return redirect(request, "/mensagens", said=_("Visão apagada."))
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    return parse_qsl(query[:2000])
+
+
+# What is done with messages
+
+
+def _may_cancel(request: Asked) -> bool:
+    return person_of(request).role in (Role.ADMIN, Role.SENDER)
+
+
+@act("/mensagens/cancelar", Role.ADMIN, Role.SENDER)
+async def cancel(request: Asked) -> Page:
+    """Those that were picked, or the one whose page it is."""
+    account, db = person_of(request).account, doors_of(request).db
+    form = await request.form()
+    ids = [id_ for given in form.getall("id", []) if (id_ := filters.message_id(str(given))) is not None]
+    which = waiting.Which(message_ids=ids[:_PAGE] or [0], account_id=account.id)
+    async with changing(db, actor_of(request), "message.cancel") as change:
+        cancelled, _next = await waiting.cancel(change.db, which, 0)
+        if cancelled:
+            change.record("queue", after={"account": account.id, "message_ids": cancelled})
+        else:
+            change.nothing()
+    stayed = len(set(ids)) - len(cancelled)
+    said = ngettext("1 mensagem cancelada.", "%(num)s mensagens canceladas.", len(cancelled))
+    if stayed:
+        said += " " + ngettext(
+            "1 ficou: a operadora já a tem, ou ela terminou.",
+            "%(num)s ficaram: a operadora já as tem, ou elas terminaram.",
+            stayed,
+        )
+    back = (
+        f"/mensagens/{ids[0]}"
+        if form.get("pagina") == "mensagem" and ids
+        else "/mensagens?" + Filters.of(dict(_pairs(str(form.get("filtros", ""))))).query()
+    )
+    return redirect(request, back, said=said)
+
+
+# Tables
+
+
+@show("/mensagens/exportar")
+async def export(request: Asked) -> Any:
+    account, db = person_of(request).account, doors_of(request).db
+    kind = request.query_params.get("formato", sheet.CSV)
+    if kind not in sheet.CONTENT_TYPES:
+        raise NotFoundException
+    found = await chosen(db, account, request.query_params)
+    which = found.which
+    ids = [
+        id_
+        for given in request.query_params.getall("id", [])
+        if (id_ := filters.message_id(given)) is not None
+    ]
+    if ids:
+        which = filters.of_one(which, message_ids=ids[:_PAGE])
+    if kind == sheet.XLSX and await listing.newer(db, which, 0, sheet.XLSX_ROWS + 1) > sheet.XLSX_ROWS:
+        most = words.count(sheet.XLSX_ROWS)
+        said = _("São mais de %(most)s mensagens: escolha um período menor, ou exporte como CSV.", most=most)
+        return redirect(request, f"/mensagens?{found.filters.query()}", said=said)
+    name = f"mensagens-{datetime.now(account.zone):%Y-%m-%d-%H%M}.{kind}"
+    return Stream(
+        sheet.write(kind, [_(name) for name in _HEAD], _cells(db, account, which)),
+        media_type=sheet.CONTENT_TYPES[kind],
+        headers={**HEADERS, "Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+_HEAD = (
+    noted("Mensagem"), noted("Identificador"), noted("Destino"), noted("Texto"), noted("Situação"), noted("Motivo"),
+    noted("Código"), noted("Conexão"), noted("Classe"), noted("Segmentos"), noted("Custo (R$)"), noted("Devolvido (R$)"),
+    noted("Aceita em"), noted("Enviada em"), noted("Terminou em"),
+)  # fmt: skip
+
+
+async def _cells(
+    db: Database, account: Account, which: Which
+) -> AsyncIterator[Sequence[Sequence[sheet.Cell]]]:
+    async for rows in listing.pages(db, which, _EXPORT_PAGE):
+        yield [_row(account, row) for row in rows]
+
+
+def _row(account: Account, row: Row) -> list[sheet.Cell]:
+    state = State(row["state"])
+    why = meaning.reason(row)
+
+    def local(at: datetime | None) -> datetime | None:
+        return None if at is None else at.astimezone(account.zone)
+
+    return [
+        str(row["id"]),
+        row["client_ref"],
+        words.phone(row["number"]),
+        row["body"],
+        _(meaning.STATES[state].text),
+        _(why.text) if why.text else "",
+        why.code,
+        row["smsc"] or "",
+        _(meaning.CLASSES[MessageClass(row["class"])]),
+        row["parts"],
+        row["price_milli"] / 1000,
+        (row["refunded_milli"] or 0) / 1000,
+        local(row["accepted_at"]),
+        local(row["sent_at"]),
+        local(row["final_at"]),
+    ]
+
+
+# One message
+
+
+@show("/mensagens/{message_id:int}")
+async def one(request: Asked, message_id: int) -> Page:
+    account, db = person_of(request).account, doors_of(request).db
+    row = await explain.message_of(db, account.id, message_id) if 0 <= message_id <= _HIGHEST_ID else None
+    if row is None:
+        raise NotFoundException
+    life = await explain.life(db, row)
+    called = {call["id"]: await deliveries.attempts(db, call["id"]) for _kind, call in life.callbacks}
+    sent = row["sent_body"] or row["body"]
+    pieces = outgoing.shown(sent, row["ucs2"], row["long_mode"] or "udh8")
+    state = State(row["state"])
+    return render(
+        request,
+        "message.html",
+        row=row,
+        state=meaning.STATES[state],
+        reason=meaning.reason({**row, "queue_state": None, "opens_at": None, "held_for": ""})
+        if state in FINAL and state is not State.DELIVERED
+        else None,
+        events=timeline.timeline(row, life, called),
+        pieces=pieces,
+        latest=_latest(life.attempts),
+        attempt_words=meaning.ATTEMPTS,
+        message_class=meaning.CLASSES[MessageClass(row["class"])],
+        accents_parts=outgoing.prepare(row["body"], "auto").parts if row["sent_body"] else None,
+        replies=life.replies,
+        may_cancel=_may_cancel(request) and state is State.WAITING and life.queue is not None,
+    )
+
+
+def _latest(attempts: Sequence[Row]) -> dict[int, Row]:
+    """The last attempt at each part."""
+    return {attempt["part"]: attempt for attempt in attempts}
+
+
+handlers = [listed, newer, save_view, remove_view, cancel, export, one]
