@@ -284,6 +284,23 @@ async def test_where_the_credits_end_it_stops_and_says_so_and_goes_on_after_a_re
     assert await office.kinds(campaign_id) == ["started", "stopped", "resumed", "done"]
 
 
+async def test_a_limit_of_the_account_makes_it_wait_and_costs_nobody_a_row(
+    office: Office, small_pages: None
+) -> None:
+    campaign_id = await office.started(FILE, "Oi {nome}")
+    await office.db.execute("update account set messages_per_day = 3")
+    while await office.runner.step():
+        pass
+    assert len(await office.sent()) == 3
+    campaign = await office.campaign(campaign_id)
+    assert (campaign.state, campaign.waits_for) == (State.RUNNING, "rate")
+
+    await office.db.execute("update account set messages_per_day = 0")
+    await office.until(campaign_id, State.DONE, office.new_runner_of(office.runner))
+    assert sorted(await office.sent()) == EVERYBODY
+    assert (await office.campaign(campaign_id)).refused == 2
+
+
 @pytest.mark.parametrize("reason", ["suspended", "no_route"])
 async def test_what_somebody_must_see_to_stops_it_without_a_loss(office: Office, reason: str) -> None:
     campaign_id = await office.started(FILE, "Oi {nome}")
