@@ -36,6 +36,14 @@ def test_a_text_takes_its_words_from_the_row_once_and_marks_them() -> None:
     assert template.empty(["Ana", ""]) == "vence em"
 
 
+def test_of_a_date_the_day_and_the_month_are_enough() -> None:
+    template = Template("vence em {d}", ["D"], [Use.DAY])
+    assert [template.compose([cell]) for cell in ("30/11/2026", "amanhã")] == [
+        "vence em 30/11",
+        "vence em amanhã",
+    ]
+
+
 def test_a_column_that_is_ignored_gives_no_word() -> None:
     assert Template("{cpf}", ["CPF"], [Use.IGNORE]).unknown == ["cpf"]
 

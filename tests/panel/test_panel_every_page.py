@@ -25,6 +25,8 @@ PAGES = [
     "/mensagens?q=nada",
     "/relatorios",
     "/perfil/idioma",
+    "/campanhas",
+    "/campanhas/nova",
 ]
 
 

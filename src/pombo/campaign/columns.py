@@ -9,6 +9,7 @@ from pombo import number
 from pombo.text.keyword import folded
 from pombo.text.variables import key, split
 
+_DATE = re.compile(r"[0-3]\d/[01]\d/\d{4}", re.ASCII)
 _NOT_NAME = re.compile(r"[^\w-]+")
 _MOST_NAME = 30
 # Titles of a column of numbers, and of columns that hardly belong into a message.
@@ -22,7 +23,13 @@ class Use(StrEnum):
     NUMBER = "number"
     TEXT = "text"
     FIRST_WORD = "first_word"
+    DAY = "day"  # of a date: its day and month
     IGNORE = "ignore"
+
+
+def is_date(cell: str) -> bool:
+    """Whether it is a date as reading.py writes those of spreadsheets, and as most people type them."""
+    return _DATE.fullmatch(cell) is not None
 
 
 def private(title: str) -> bool:
@@ -74,13 +81,13 @@ class Template:
         places = {
             name: place
             for place, (name, use) in enumerate(zip(names, uses, strict=True))
-            if use in (Use.TEXT, Use.FIRST_WORD)
+            if use not in (Use.NUMBER, Use.IGNORE)
         }
         self.unknown: list[str] = []  # variables that no column gives
         self._literals = [""]
         self._places: list[int] = []
         self._names = names
-        self._first = [use == Use.FIRST_WORD for use in uses]
+        self._uses = list(uses)
         for literal, name in split(body):
             self._literals[-1] += literal
             if name in places:
@@ -115,4 +122,9 @@ class Template:
 
     def _value(self, cells: Sequence[str], place: int) -> str:
         cell = cells[place]
-        return (cell.split(maxsplit=1) or [""])[0] if self._first[place] else cell
+        match self._uses[place]:
+            case Use.FIRST_WORD:
+                return (cell.split(maxsplit=1) or [""])[0]
+            case Use.DAY if is_date(cell):
+                return cell[:5]
+        return cell

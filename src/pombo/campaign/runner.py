@@ -94,8 +94,8 @@ class Runner:
             return await self.step()
         except Unavailable as error:
             log.warning("campaigns_wait", error=str(error))
-        except Exception as error:  # a fault of ours in one step must not end it for good
-            log.error("campaigns_failed", error=type(error).__name__)
+        except Exception:  # a fault of ours in one step must not end it for good
+            log.exception("campaigns_failed")
         return False
 
     async def _release(self) -> None:

@@ -15,6 +15,8 @@ from litestar.types import ControllerRouterHandler
 from pombo.panel import (
     assets,
     blocks,
+    campaign_new,
+    campaigns,
     compose,
     contacts,
     conversations,
@@ -46,6 +48,8 @@ handlers: Sequence[HTTPRouteHandler] = (
     *imports.handlers,
     *blocks.handlers,
     *models.handlers,
+    *campaign_new.handlers,
+    *campaigns.handlers,
 )
 
 
