@@ -29,12 +29,9 @@ _at_once = asyncio.Semaphore(2)  # readers; each may take much memory
 
 async def draft(db: Database, account_id: int, file_name: str, octets: AsyncIterator[bytes], who: str) -> int:
     """The id of a new draft with the rows of a file. All or nothing. Raises Unreadable."""
-    async with reader(octets) as frames, db.transaction() as tx:
+    async with reader(octets) as frames:
         titles = await frames.titles()
         first = [row async for row in frames.rows(_EXAMPLES)]
-        uses = columns.guess(titles, [row.cells for row in first])
-        name = os.path.splitext(file_name)[0].strip()[:_MOST_NAME] or "Campanha"  # noqa: PTH122 - no path of ours
-        campaign_id = await campaigns.add(tx, account_id, name, file_name, titles, uses, who)
 
         async def rows() -> AsyncIterator[NewRow]:
             for row in first:
@@ -42,9 +39,14 @@ async def draft(db: Database, account_id: int, file_name: str, octets: AsyncIter
             async for row in frames.rows():
                 yield row
 
-        count = await campaign_rows.add(tx, campaign_id, rows())
-        frames.demand_end()
-        await campaigns.set_row_count(tx, campaign_id, count)
+        uses = columns.guess(titles, [row.cells for row in first])
+        name = os.path.splitext(file_name)[0].strip()[:_MOST_NAME] or "Campanha"  # noqa: PTH122 - no path of ours
+        # Only now: a transaction in which nothing happens while a workbook is being opened would be ended.
+        async with db.transaction() as tx:
+            campaign_id = await campaigns.add(tx, account_id, name, file_name, titles, uses, who)
+            count = await campaign_rows.add(tx, campaign_id, rows(), timeout_s=_READ_S)
+            frames.demand_end()
+            await campaigns.set_row_count(tx, campaign_id, count)
         return campaign_id
 
 
@@ -54,7 +56,6 @@ class Frames:
     def __init__(self, process: Process) -> None:
         assert process.stdout is not None
         self._lines = process.stdout
-        self._next: Any = None
         self._fault: Unreadable | None = None
         self._ended = False
 

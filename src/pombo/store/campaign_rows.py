@@ -29,8 +29,8 @@ class Row(NamedTuple):
 _ROW = "n, cells, number, parts, price_milli, refusal, detail"
 
 
-async def add(tx: Connection, campaign_id: int, rows: AsyncIterator[NewRow]) -> int:
-    """How many they were."""
+async def add(tx: Connection, campaign_id: int, rows: AsyncIterator[NewRow], *, timeout_s: float) -> int:
+    """How many they were. timeout_s: for all of them."""
     count = 0
 
     async def records() -> AsyncIterator[tuple[int, int, list[str], str]]:
@@ -40,7 +40,7 @@ async def add(tx: Connection, campaign_id: int, rows: AsyncIterator[NewRow]) -> 
             yield campaign_id, row.n, row.cells, row.refusal
 
     await tx.copy_records_to_table(
-        "campaign_row", records=records(), columns=["campaign_id", "n", "cells", "refusal"], timeout=None
+        "campaign_row", records=records(), columns=["campaign_id", "n", "cells", "refusal"], timeout=timeout_s
     )
     return count
 
