@@ -4,10 +4,9 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import TypeVar
 
-import asyncpg
 import structlog
 
 from pombo.accept.auth import Authenticator
@@ -18,6 +17,7 @@ from pombo.account.secret import Secrets
 from pombo.app import campaigns, identity, stages
 from pombo.app.chores import Chores, every
 from pombo.app.health import Health
+from pombo.app.listener import Listener
 from pombo.app.metrics import Metrics, Sources
 from pombo.app.money import Money
 from pombo.app.optouts import OptOuts
@@ -39,7 +39,7 @@ from pombo.send.owner import LEASE_S, MARGIN_S, Owner
 from pombo.store import accounts, nodes, queue, smscs, wake
 from pombo.store.accounts import Source
 from pombo.store.callbacks import Job
-from pombo.store.database import LOST, Database
+from pombo.store.database import Database
 from pombo.store.ids import Ids
 from pombo.store.smscs import Smsc
 
@@ -94,15 +94,7 @@ class Node:
         self._replies = replies.Replies(
             ids, lambda smsc_id: self._alphabets.get(smsc_id, "gsm"), secrets.number_hmac
         )
-        self._deliverer = Deliverer(
-            db,
-            holder=holder,
-            unseal=secrets.unseal,
-            allow=config.callback_allow,
-            timeout_s=config.callback_timeout_s,
-            in_flight=config.callback_in_flight,
-            in_flight_max=config.callback_in_flight_max,
-        )
+        self._deliverer = self._a_deliverer(config)
         self._wake = Wake(db)
         self._live_sessions: set[int] = set()
         self._owner = Owner(
@@ -115,36 +107,13 @@ class Node:
             lease_s=lease_s,
             margin_s=margin_s,
         )
-        self._links = Links(
-            LinkDoors(
-                db=db,
-                holder=holder,
-                unseal=secrets.unseal,
-                incoming=self._stages_of,
-                source_of=lambda account_id: self._sources.get(account_id),
-                read_id=stages.read_id,
-                notify=self._notify,
-                live_sessions=self._live_sessions,
-                lease=self._owner.owned.get,
-                callback_holder=self._callback_holder,
-                elsewhere=lambda *asked: self._routing.elsewhere(*asked),
-                queued=self._queued,
-            ),
-            self._left,
-        )
+        self._links = Links(self._link_doors(), self._left)
         self._chores = Chores(
             db, self._callback_holder, self._receipts, self._replies, lambda: self._smscs, self._notify
         )
         self._money = Money(db)
         self._routing = Routing(db, OperatorsFile(config.operators_file), self._queued)
-        self._intake = Intake(
-            db,
-            ids,
-            stored=self._queued,
-            number_hmac=secrets.number_hmac,
-            limit_messages=config.intake_limit_messages,
-            commit_timeout_s=config.commit_timeout_s,
-        )
+        self._intake = self._an_intake(config)
         self._opt_outs = OptOuts(
             db,
             self._intake,
@@ -163,35 +132,77 @@ class Node:
             )
         )
         self._authenticator = Authenticator(db, secrets)
-        self.legacy = LegacyApi(
-            db=db,
+        self.legacy = self._legacy_api(config)
+        self.health = Health(db)
+        self.metrics = Metrics(db, self._sources_of_metrics())
+        self.metrics_allow = config.metrics_allow
+        self._tasks: list[asyncio.Task[None]] = []
+        self._renewing: asyncio.Task[None] | None = None
+        self._waking: asyncio.Task[None] | None = None
+
+    # Wiring
+
+    def _a_deliverer(self, config: Config) -> Deliverer:
+        return Deliverer(
+            self.db,
+            holder=self._holder,
+            unseal=self.secrets.unseal,
+            allow=config.callback_allow,
+            timeout_s=config.callback_timeout_s,
+            in_flight=config.callback_in_flight,
+            in_flight_max=config.callback_in_flight_max,
+        )
+
+    def _link_doors(self) -> LinkDoors:
+        return LinkDoors(
+            db=self.db,
+            holder=self._holder,
+            unseal=self.secrets.unseal,
+            incoming=self._stages_of,
+            source_of=lambda account_id: self._sources.get(account_id),
+            read_id=stages.read_id,
+            notify=self._notify,
+            live_sessions=self._live_sessions,
+            lease=self._owner.owned.get,
+            callback_holder=self._callback_holder,
+            elsewhere=lambda *asked: self._routing.elsewhere(*asked),
+            queued=self._queued,
+        )
+
+    def _an_intake(self, config: Config) -> Intake:
+        return Intake(
+            self.db,
+            self._ids,
+            stored=self._queued,
+            number_hmac=self.secrets.number_hmac,
+            limit_messages=config.intake_limit_messages,
+            commit_timeout_s=config.commit_timeout_s,
+        )
+
+    def _legacy_api(self, config: Config) -> LegacyApi:
+        return LegacyApi(
+            db=self.db,
             authenticator=self._authenticator,
             intake=self._intake,
-            secrets=secrets,
+            secrets=self.secrets,
             routes=lambda: self._routing.routes,
             prices=lambda: self._money.prices,
             body_limit_octets=config.body_limit_octets,
             body_timeout_s=config.body_timeout_s,
             trusted_proxies=config.trusted_proxies,
         )
-        self.health = Health(db)
-        self.metrics = Metrics(
-            db,
-            Sources(
-                node=lambda: self._number,
-                api=self.legacy.figures,
-                guessing=self._authenticator.guessing.figures,
-                intake=self._intake.figures,
-                links=self._links.figures,
-                receipts=lambda: self._named({i: of_one.figures for i, of_one in self._receipts.items()}),
-                replies=lambda: self._named(self._replies.counts),
-                callbacks=self._deliverer.figures,
-            ),
+
+    def _sources_of_metrics(self) -> Sources:
+        return Sources(
+            node=lambda: self._number,
+            api=self.legacy.figures,
+            guessing=self._authenticator.guessing.figures,
+            intake=self._intake.figures,
+            links=self._links.figures,
+            receipts=lambda: self._named({i: of_one.figures for i, of_one in self._receipts.items()}),
+            replies=lambda: self._named(self._replies.counts),
+            callbacks=self._deliverer.figures,
         )
-        self.metrics_allow = config.metrics_allow
-        self._tasks: list[asyncio.Task[None]] = []
-        self._renewing: asyncio.Task[None] | None = None
-        self._waking: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(
@@ -231,7 +242,7 @@ class Node:
             await self._owner.start()
         self._renewing = asyncio.create_task(every(_RENEW_S, self._renew), name="renew")
         self._tasks = [
-            asyncio.create_task(self._listen(), name="listen"),
+            asyncio.create_task(self._listener().run(), name="listen"),
             asyncio.create_task(
                 asyncio.to_thread(holidays.prepare, time.localtime().tm_year), name="holidays"
             ),
@@ -383,34 +394,18 @@ class Node:
         if smsc_id not in self._owner.owned:
             self._receipts.pop(smsc_id, None)  # whoever owns it looks after them
 
-    async def _listen(self) -> None:
-        """Act on changes that anybody commits. After a lost connection everything is read again."""
-        while True:
-            try:
-                await self._listen_once()
-            except (Unavailable, asyncpg.PostgresError, *LOST) as error:
-                log.warning("listener_lost", error=type(error).__name__)
-            await asyncio.sleep(1)
+    def _listener(self) -> Listener:
+        told: dict[str, Callable[[str], None]] = {}
+        if self._sends:
+            told[wake.QUEUE] = lambda said: self._links.wake(wake.smsc_ids(said))
+        if self._delivers:
+            told[wake.CALLBACKS] = lambda _: self._deliverer.wake()
+        return Listener(self._url, told=told, everything=self._read_everything, changed=self._changed)
 
-    async def _listen_once(self) -> None:
-        changed: asyncio.Queue[str] = asyncio.Queue()
-        connection = await asyncpg.connect(self._url)
-        try:
-            connection.add_termination_listener(lambda _: changed.put_nowait(""))
-            await connection.add_listener("pombo_change", lambda *a: changed.put_nowait(str(a[3])))
-            if self._sends:
-                await connection.add_listener(
-                    wake.QUEUE, lambda *a: self._links.wake(wake.smsc_ids(str(a[3])))
-                )
-            if self._delivers:
-                await connection.add_listener(wake.CALLBACKS, lambda *a: self._deliverer.wake())
-            self._authenticator.forget()
-            self._deliverer.endpoints_changed()
-            await self._reload()
-            while not connection.is_closed():
-                await self._changed(await changed.get())
-        finally:
-            await connection.close(timeout=2)
+    async def _read_everything(self) -> None:
+        self._authenticator.forget()
+        self._deliverer.endpoints_changed()
+        await self._reload()
 
     async def _changed(self, table: str) -> None:
         if table in ("account", "token", "allowed_host"):
