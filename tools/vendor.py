@@ -28,7 +28,6 @@ class Taken(NamedTuple):
 
 FILES = (
     Taken("htmx.org", "dist/htmx.min.js", "htmx.min.js"),
-    Taken("htmx-ext-sse", "dist/sse.min.js", "sse.min.js"),
     Taken("@alpinejs/csp", "dist/cdn.min.js", "alpine-csp.min.js"),
     Taken("@tabler/core", "dist/css/tabler.min.css", "tabler.min.css"),
     Taken("uplot", "dist/uPlot.iife.min.js", "uPlot.iife.min.js"),
@@ -44,7 +43,6 @@ ICONS = "@tabler/icons"
 
 # What stands inside a file that we take, besides the package that it is of.
 BUNDLED = ("@vue/reactivity", "@vue/shared")
-LICENCES = {"htmx-ext-sse": "0BSD"}  # where package.json does not say
 MIT = """MIT License
 
 {copyright}
@@ -102,7 +100,7 @@ def about(package: str) -> dict[str, str]:
 
 
 def licence(package: str) -> str:
-    return LICENCES.get(package) or about(package)["license"]
+    return about(package)["license"]
 
 
 def licence_text(package: str) -> str:

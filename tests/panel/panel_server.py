@@ -65,7 +65,10 @@ class Client:
 class Server:
     """What `serve` has: a node, and what its panel is given."""
 
-    def __init__(self, node: Node, doors: Doors, url: str) -> None:
+    def __init__(self, node: Node, doors: Doors, http: web.Server, url: str) -> None:
+        assert http.live is not None
+        self.live = http.live
+        self.stop = http.stop
         self.node = node
         self.doors = doors
         self.db = doors.db
@@ -83,6 +86,7 @@ class Panel:
     """`account_id` is an account with R$ 100,00 and the token `token`; `node` and `doors` are what the server has."""
 
     def __init__(self, server: Server, account_id: int, token: str) -> None:
+        self.server = server
         self.node = server.node
         self.doors = server.doors
         self.db = server.db
@@ -155,7 +159,7 @@ async def serving(url: str, data: Path, **settings: Any) -> AsyncIterator[Server
             server = web.Server(node, listener, [], node.metrics.page, doors)
             await server.start()
             try:
-                yield Server(node, doors, f"http://{web.address(listener)}")
+                yield Server(node, doors, server, f"http://{web.address(listener)}")
             finally:
                 await server.stop()
     finally:

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 import uvicorn
 from litestar import Litestar
+from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
@@ -68,9 +69,10 @@ class Server:
     ) -> None:
         """metrics: what /metrics shows. doors: of the panel; None where this process has none."""
         self._listener = listener
+        self._state = panel.state(doors) if doors else None
         self._server = _Quiet(
             uvicorn.Config(
-                _application(node, routes, metrics, doors),
+                _application(node, routes, metrics, self._state),
                 loop="none",
                 http=Connection,
                 ws="none",
@@ -94,9 +96,16 @@ class Server:
             await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
-        """Finish the answers under way, then close."""
+        """End what comes live, finish the answers under way, then close."""
+        if self._state is not None:
+            self._state["live"].close()
         self._server.should_exit = True
         await self.ended()
+
+    @property
+    def live(self) -> panel.Live | None:
+        """What the panel tells tabs that are open."""
+        return self._state["live"] if self._state else None
 
     async def ended(self) -> None:
         if self._task is not None:
@@ -110,15 +119,15 @@ class _Quiet(uvicorn.Server):
 
 
 def _application(
-    node: Node, routes: Sequence[ControllerRouterHandler], metrics: MetricsPage, doors: panel.Doors | None
+    node: Node, routes: Sequence[ControllerRouterHandler], metrics: MetricsPage, state: State | None
 ) -> Any:
     legacy = node.legacy
     paths = legacy.paths if node.accepts else frozenset()
     asked = operations(node.health, metrics, node.metrics_allow)
     pages = Litestar(
-        [*asked, *routes, *(panel.pages() if doors else [])],
-        state=panel.state(doors) if doors else None,
-        exception_handlers={HTTPException: panel.told_elsewhere} if doors else {},
+        [*asked, *routes, *(panel.pages() if state else [])],
+        state=state,
+        exception_handlers={HTTPException: panel.told_elsewhere} if state else {},
         openapi_config=None,
         logging_config=None,
         debug=False,

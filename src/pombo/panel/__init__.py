@@ -20,6 +20,7 @@ from pombo.panel import (
     compose,
     contacts,
     conversations,
+    events,
     faults,
     imports,
     messages,
@@ -31,10 +32,11 @@ from pombo.panel import (
     signin,
 )
 from pombo.panel.doors import Doors
+from pombo.panel.events import Live
 from pombo.panel.faults import told_elsewhere
 from pombo.panel.nav import Nav
 
-__all__ = ["Doors", "handlers", "pages", "state", "told_elsewhere"]
+__all__ = ["Doors", "Live", "handlers", "pages", "state", "told_elsewhere"]
 
 handlers: Sequence[HTTPRouteHandler] = (
     *signin.handlers,
@@ -50,6 +52,7 @@ handlers: Sequence[HTTPRouteHandler] = (
     *models.handlers,
     *campaign_new.handlers,
     *campaigns.handlers,
+    *events.handlers,
 )
 
 
@@ -68,4 +71,4 @@ def pages() -> Sequence[ControllerRouterHandler]:
 
 
 def state(doors: Doors) -> State:
-    return State({"doors": doors, "nav": Nav(handlers)})
+    return State({"doors": doors, "nav": Nav(handlers), "live": Live(doors.db)})

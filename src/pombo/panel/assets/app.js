@@ -156,3 +156,28 @@ addEventListener("DOMContentLoaded", () => document.fonts.load("12px 'Inter Vari
 let later;
 addEventListener("resize", () => { clearTimeout(later); later = setTimeout(draw, 120); });
 document.body.addEventListener("htmx:afterSettle", draw);
+
+/* What comes live: a stream while the tab is looked at. Each kind becomes the event `sse:KIND` on the body, once for each version. */
+let stream = null;
+const versions = {};
+function listen() {
+  const wanted = document.body.hasAttribute("data-live") && !document.hidden;
+  if (!wanted) { stream?.close(); stream = null; return; }
+  if (stream && stream.readyState !== EventSource.CLOSED) return;
+  stream = new EventSource("/eventos");
+  for (const kind of ["messages", "callbacks", "replies", "unread", "campaigns", "balance"]) stream.addEventListener(kind, e => news(kind, JSON.parse(e.data)));
+  stream.addEventListener("ended", () => location.reload());
+}
+function news(kind, { version, value }) {
+  if (versions[kind] === version) return;
+  versions[kind] = version;
+  if (kind === "unread") for (const el of document.querySelectorAll('[data-count="unread"]')) { el.hidden = !value; el.textContent = value > 99 ? "99+" : value; }
+  if (kind === "balance") for (const el of document.querySelectorAll("[data-balance]")) el.textContent = money(value);
+  document.body.dispatchEvent(new CustomEvent("sse:" + kind, { detail: { value } }));
+}
+function money(milli) {
+  return (milli < 0 ? "-" : "") + "R$\u00a0" + (Math.abs(milli) / 1000).toLocaleString(root.lang, { minimumFractionDigits: 2, maximumFractionDigits: 3 });
+}
+document.addEventListener("visibilitychange", listen);
+addEventListener("pagehide", () => { stream?.close(); stream = null; });
+addEventListener("pageshow", listen);

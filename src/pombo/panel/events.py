@@ -1,0 +1,175 @@
+"""What comes live: one stream of server-sent events for each tab that is looked at (app.js closes it when it is hidden).
+
+A page that wants to hear of something asks for its fragment again: `hx-trigger="sse:messages from:body"`. The kinds:
+
+    messages   a new one, or one of the newest is in another state
+    callbacks  one was made for these, or waits, or has given up
+    replies    somebody wrote, or was answered
+    unread     how many conversations have something new: the badge beside *Caixa de entrada*
+    campaigns  one has moved
+    balance    thousandths of a real
+
+Nothing is told by whoever changes something: that would cost every message. Instead each process asks the database once a
+second for each account that has a stream open in it, in one statement.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import msgspec
+import structlog
+from litestar.response import Stream
+
+from pombo.errors import Unavailable
+from pombo.panel.page import HEADERS, Asked, Page, doors_of, person_of, show
+from pombo.store import live, users
+from pombo.store.database import Database
+
+log = structlog.get_logger()
+
+_GLANCE_S: Final = 1.0
+_HEARTBEAT_S: Final = 15.0  # finds out that nobody listens, and whether the session is over
+_MOST_STREAMS: Final = 200  # of an account in a process: the next one is told to come back later
+_COUNTED: Final = ("unread", "balance")  # whose value is shown; of the others only that they changed
+
+News = dict[str, object]  # by kind; for kinds that are not counted, a value that differs when it changed
+
+
+class _Watched:
+    """An account that somebody looks at."""
+
+    def __init__(self) -> None:
+        self.streams: set[_Listener] = set()
+        self.last: News = {}
+        self.task: asyncio.Task[None] | None = None
+
+
+class _Listener:
+    def __init__(self) -> None:
+        self.news: News = {}
+        self.woken = asyncio.Event()
+
+    def tell(self, news: News) -> None:
+        self.news |= news
+        self.woken.set()
+
+    async def next(self, timeout_s: float) -> News:
+        """What is new since the last call; {} when nothing is for so long."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.woken.wait()
+        except TimeoutError:
+            return {}
+        self.woken.clear()
+        news, self.news = self.news, {}
+        return news
+
+
+class Live:
+    """The streams of this process."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._watched: dict[int, _Watched] = {}
+        self.closed = False
+
+    def close(self) -> None:
+        """Ends all streams: the server waits for answers that are under way."""
+        self.closed = True
+        for watched in self._watched.values():
+            for listener in watched.streams:
+                listener.woken.set()
+
+    def listen(self, account_id: int) -> _Listener | None:
+        """None where there are too many already. What is known already comes at once."""
+        watched = self._watched.setdefault(account_id, _Watched())
+        if len(watched.streams) >= _MOST_STREAMS:
+            return None
+        listener = _Listener()
+        watched.streams.add(listener)
+        if watched.last:
+            listener.tell(watched.last)
+        if watched.task is None:
+            watched.task = asyncio.create_task(self._look(account_id, watched), name="live")
+        return listener
+
+    def watches(self, account_id: int) -> int:
+        """How many streams the account has open here."""
+        watched = self._watched.get(account_id)
+        return len(watched.streams) if watched else 0
+
+    def leave(self, account_id: int, listener: _Listener) -> None:
+        watched = self._watched[account_id]
+        watched.streams.discard(listener)
+        if not watched.streams:
+            if watched.task is not None:
+                watched.task.cancel()
+            del self._watched[account_id]
+
+    async def _look(self, account_id: int, watched: _Watched) -> None:
+        while not self.closed:
+            try:
+                row = await live.glance(self._db, account_id)
+            except Unavailable as error:
+                log.debug("live_glance_failed", error=str(error))
+            else:
+                now: News = dict(row.items())
+                now["balance"] = now.pop("balance_milli")
+                news = {kind: value for kind, value in now.items() if watched.last.get(kind, ...) != value}
+                watched.last = now
+                if news:
+                    for listener in watched.streams:
+                        listener.tell(news)
+            await asyncio.sleep(_GLANCE_S)
+
+
+@show("/eventos")
+async def events(request: Asked) -> Stream | Page:
+    watching: Live = request.app.state.live
+    person = person_of(request)
+    listener = None if watching.closed else watching.listen(person.account.id)
+    if listener is None:
+        return Page(b"", status_code=503, headers={**HEADERS, "Retry-After": "60"})
+    return Stream(
+        _stream(watching, listener, doors_of(request).db, person.account.id, person.session_id),
+        media_type="text/event-stream",
+        headers={**HEADERS, "X-Accel-Buffering": "no"},
+    )
+
+
+async def _stream(
+    watching: Live, listener: _Listener, db: Database, account_id: int, session_id: int
+) -> AsyncIterator[bytes]:
+    try:
+        yield b"retry: 3000\n\n"
+        while not watching.closed:
+            news = await listener.next(_HEARTBEAT_S)
+            if news:
+                yield b"".join(_event(kind, value) for kind, value in news.items())
+            else:
+                yield b": ainda aqui\n\n"
+                if not await _still_signed_in(db, session_id):
+                    yield b"event: ended\ndata: {}\n\n"
+                    return
+    finally:
+        watching.leave(account_id, listener)
+
+
+def _event(kind: str, value: Any) -> bytes:
+    """version: tells a page whether it knows this already."""
+    data: dict[str, object] = {"version": str(value)}
+    if kind in _COUNTED:
+        data["value"] = value
+    return f"event: {kind}\ndata: {msgspec.json.encode(data).decode()}\n\n".encode()
+
+
+async def _still_signed_in(db: Database, session_id: int) -> bool:
+    """A stream alone does not keep a session from ending. Without the database nobody is sent away."""
+    try:
+        return await users.is_open(db, session_id)
+    except Unavailable:
+        return True
+
+
+handlers = (events,)
