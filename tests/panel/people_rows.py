@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from panel_server import Panel
 
 from pombo.message import State
-from pombo.store import conversations
+from pombo.store import conversations, smscs
+from pombo.store.database import Db
 
 ANA, BIA = 5511987654321, 5511999990002
 HOSTILE = (
@@ -28,10 +29,11 @@ async def reply(
     account_id: int | None = None,
     minutes_ago: float = 0,
     client_ref: str = "",
+    on: Db | None = None,
 ) -> int:
-    """The id of the reply."""
+    """The id of the reply. on: a transaction that it comes in."""
     reply_id = next(_ids)
-    await panel.db.execute(
+    await (on or panel.db).execute(
         "insert into inbox (id, account_id, smsc_id, source, destination, body, data_coding, body_hash, session_id,"
         " sequence_number, client_ref, received_at) values ($1, $2, 1, $3, '27300', $4, 0, '', 1, $1, $5, $6)",
         reply_id, account_id or panel.account_id, str(number), text, client_ref,
@@ -68,3 +70,12 @@ async def conversation_of(panel: Panel, number: int, account_id: int | None = No
     found = await conversations.with_number(panel.db, account_id or panel.account_id, number)
     assert found is not None
     return found
+
+
+async def routed(panel: Panel) -> None:
+    """A connection and a route to it, known to the node."""
+    smsc_id = await smscs.add_smsc(panel.db, f"op {panel.account_id}", "127.0.0.1", 1, "s", b"")
+    await panel.db.execute(
+        "insert into route (prefix, smsc_id, account_id) values ('55', $1, $2)", smsc_id, panel.account_id
+    )
+    await panel.node._routing.reload()

@@ -6,12 +6,12 @@ from html import escape
 
 import pytest
 from panel_server import Client, Panel
-from people_rows import ANA, BIA, HOSTILE, conversation_of, message, reply
+from people_rows import ANA, BIA, HOSTILE, conversation_of, message, reply, routed
 
 from pombo.account import contacts, templates
 from pombo.account.people import Role
 from pombo.message import State
-from pombo.store import blocks, smscs
+from pombo.store import blocks
 from pombo.store.audit import Actor
 from pombo.store.contacts import Contact
 from pombo.store.templates import Template
@@ -24,15 +24,6 @@ ACTOR = Actor("test", "")
 @pytest.fixture
 async def maria(panel: Panel) -> AsyncIterator[Client]:
     yield await panel.client()
-
-
-async def routed(panel: Panel) -> None:
-    """A connection and a route to it, known to the node."""
-    smsc_id = await smscs.add_smsc(panel.db, f"op {panel.account_id}", "127.0.0.1", 1, "s", b"")
-    await panel.db.execute(
-        "insert into route (prefix, smsc_id, account_id) values ('55', $1, $2)", smsc_id, panel.account_id
-    )
-    await panel.node._routing.reload()
 
 
 def once(page: str) -> str:

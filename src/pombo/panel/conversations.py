@@ -132,7 +132,7 @@ async def bubbles(request: Asked, conversation_id: int, antes: str = "", desde: 
             request, "parts/older_bubbles.html", **await _bubbles(request, row, before_id=_id(antes))
         )
     shown = await _bubbles(request, row, from_id=_id(desde) if desde else 0)
-    return drawn(request, "parts/newest.html", **shown)
+    return drawn(request, "parts/again.html", talk=await _talk(request, row), **shown)
 
 
 @act("/conversas/{conversation_id:int}/lida", *EDITS)
