@@ -7,11 +7,12 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from pombo.account.secret import new_token
+from pombo.account.tokens import kept
 from pombo.cli import money
 from pombo.cli.answer import Answer, table
 from pombo.cli.billing import facts_of
 from pombo.cli.options import EVERY, Every
-from pombo.cli.token import kept, once
+from pombo.cli.token import once
 from pombo.cli.words import a_name
 from pombo.message import MessageClass
 from pombo.store import accounts

@@ -5,16 +5,17 @@ import re
 import sys
 import unicodedata
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import asyncpg
 from cyclopts import Parameter
 from rich.console import Group
 from rich.text import Text
 
-from pombo.account.secret import TOKEN_PREFIX, Secrets, new_token
+from pombo.account import tokens as operations
 from pombo.account.token import Scope, parse_networks
-from pombo.cli.answer import Answer, age, iso, table
+from pombo.account.tokens import MOST_CHARACTERS
+from pombo.cli.answer import Answer, age, table
 from pombo.cli.options import EVERY, Every, Flag
 from pombo.cli.words import a_name
 from pombo.errors import PomboError
@@ -22,8 +23,6 @@ from pombo.message import MessageClass
 from pombo.store import accounts, tokens
 from pombo.store.tokens import Terms
 
-_MOST_CHARACTERS = 512  # the API looks no longer one up
-_PREFIX_SHOWN = 4  # characters of a token that people may see, after the common start of ours
 _OVERLAP = re.compile(r"([0-9]{1,4}) ?([hd])|0", re.ASCII)
 _LONGEST_OVERLAP_S = 400 * 86400
 
@@ -65,12 +64,10 @@ async def add(
         raise PomboError(
             f"A token that expired on {expires} would never be valid: name a later time, or never."
         )
-    given = _read() if import_ else new_token()
+    own = _read() if import_ else None
     async with every.changing("token.add") as (doing, secrets):
         row = await accounts.account(doing.db, account)
-        token_id = await tokens.add(doing.db, row["id"], *kept(given, secrets), terms)
-        after = _terms(await tokens.token(doing.db, token_id)) | {"imported": import_}
-        doing.record(f"token {token_id}", after=after)
+        token_id, given = await operations.add(doing, secrets, row["id"], terms, own)
     facts = {"account": row["id"], "token_id": token_id}
     if import_:
         return Answer({**facts, "imported": True}, Text(f"{row['name']} may use this token now."))
@@ -89,7 +86,7 @@ async def show(
     async with every.reached() as (db, _):
         account_id = None if account is None else (await accounts.account(db, account))["id"]
         rows = await tokens.tokens(db, account_id, over=all_)
-    facts = [_facts(row) for row in rows]
+    facts = [operations.facts(row) for row in rows]
     shown = table(
         ">token", "account", "begins", "name", "class", "scopes", "from", "used", "ends",
         rows=(
@@ -129,11 +126,8 @@ async def change(
             row["networks"] if from_ is None else parse_networks(from_),
             row["expires_at"] if expires is None else _moment(expires),
         )
-        before = _terms(row)
-        await tokens.change(doing.db, token, terms)
-        row = await tokens.token(doing.db, token)
-        doing.record(f"token {token}", before=before, after=_terms(row))
-    fact = _facts(row)
+        row = await operations.alter(doing, row, terms)
+    fact = operations.facts(row)
     shown = (
         f"Token {token} of {row['account']}: {', '.join(fact['scopes'])}; class {fact['class'] or 'of the account'};"
         f" from {', '.join(fact['addresses']) or 'any address'}; ends: {_end(row) or 'never'}."
@@ -150,14 +144,12 @@ async def rotate(
 ) -> Answer:
     """Make a new token like an old one, which ends after a while. The new token is shown this once."""
     overlap_s = _overlap_s(overlap)
-    given = new_token()
     async with every.changing("token.rotate") as (doing, secrets):
         row = await tokens.token(doing.db, token)
-        new = await tokens.rotate(doing.db, token, *kept(given, secrets), overlap_s)
-        if new is None:
+        rotated = await operations.rotate(doing, secrets, row, overlap_s)
+        if rotated is None:
             raise PomboError(f"Token {token} is {row['state']}. `pombo token add` makes a new one.")
-        after = _terms(await tokens.token(doing.db, token)) | {"new_token_id": new["id"]}
-        doing.record(f"token {token}", before=_terms(row), after=after)
+        new, given = rotated
     facts = {
         "account": row["account_id"],
         "token_id": new["id"],
@@ -173,41 +165,9 @@ async def revoke(token: TokenId, /, *, every: Every = EVERY) -> Answer:
     """End a token at once and for good."""
     async with every.changing("token.revoke") as (doing, _):
         row = await tokens.token(doing.db, token)
-        revoked = await tokens.revoke(doing.db, token)
-        if revoked:
-            after = _terms(await tokens.token(doing.db, token))
-            doing.record(f"token {token}", before=_terms(row), after=after)
-        else:
-            doing.nothing()
+        revoked = await operations.revoke(doing, row)
     shown = f"Token {token} of {row['account']} is revoked{'' if revoked else ' already'}."
     return Answer({"token_id": token, "account": row["account_id"], "revoked": revoked}, Text(shown))
-
-
-def _facts(row: asyncpg.Record) -> dict[str, Any]:
-    return {
-        "token_id": row["id"],
-        "account": row["account_id"],
-        "account_name": row["account"],
-        "prefix": row["prefix"],
-        "name": row["name"],
-        "class": None if row["class"] is None else MessageClass(row["class"]).name.lower(),
-        "scopes": [scope.value for scope in Scope if scope in row["scopes"]],
-        "addresses": [str(network) for network in row["networks"]],
-        "state": row["state"],
-        "created_at": iso(row["created_at"]),
-        "used_at": iso(row["used_at"]),
-        "expires_at": iso(row["expires_at"]),
-        "revoked_at": iso(row["revoked_at"]),
-    }
-
-
-_TERMS = ("account", "prefix", "name", "class", "scopes", "addresses", "expires_at", "revoked_at")
-
-
-def _terms(row: asyncpg.Record) -> dict[str, Any]:
-    """For the audit trail."""
-    facts = _facts(row)
-    return {key: facts[key] for key in _TERMS}
 
 
 def _ago(at: datetime | None) -> str:
@@ -259,20 +219,11 @@ def once(sentence: str, token: str) -> Group:
     return Group(Text(sentence), Text(f"Token: {token}", style="bold"), "[dim]It is shown this once only.[/]")
 
 
-def kept(token: str, secrets: Secrets) -> tuple[bytes, str]:
-    """What the database keeps of a token: its HMAC, and a few characters by which people tell tokens apart.
-
-    Of a customer's own short token no more than a quarter: it must stay hard to guess.
-    """
-    common = len(TOKEN_PREFIX) if token.startswith(TOKEN_PREFIX) else 0
-    return secrets.token_hmac(token), token[: common + min(_PREFIX_SHOWN, (len(token) - common) // 4)]
-
-
 def _read() -> str:
     """A token from stdin, without the end of its line. Raises PomboError for one that no request could carry."""
     if sys.stdin.isatty():
         return _checked(getpass.getpass("Token: "))
-    octets = sys.stdin.buffer.read(4 * _MOST_CHARACTERS + 16)  # UTF-8 needs four octets at most
+    octets = sys.stdin.buffer.read(4 * MOST_CHARACTERS + 16)  # UTF-8 needs four octets at most
     try:
         text = octets.decode("utf-8-sig")  # what Windows writes begins with a mark
     except UnicodeDecodeError:
@@ -285,8 +236,8 @@ def _checked(token: str) -> str:
         raise PomboError(
             'There is no token on stdin. For example: printf %s "$TOKEN" | pombo token add NAME --import'
         )
-    if len(token) > _MOST_CHARACTERS:
-        raise PomboError(f"The token is too long: {_MOST_CHARACTERS} characters at most.")
+    if len(token) > MOST_CHARACTERS:
+        raise PomboError(f"The token is too long: {MOST_CHARACTERS} characters at most.")
     if any(unicodedata.category(char) == "Cc" for char in token):
         raise PomboError("The token contains control characters, or more than one line.")
     return token
