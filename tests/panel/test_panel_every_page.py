@@ -17,6 +17,8 @@ PAGES = [
     "/contatos/importar",
     "/contatos/novo",
     "/conversas",
+    "/integracao/callbacks",
+    "/integracao/tokens",
     "/modelos",
     "/modelos/novo",
     "/painel",

@@ -20,6 +20,7 @@ from pombo.panel import (
     compose,
     contacts,
     conversations,
+    deliveries,
     events,
     faults,
     imports,
@@ -30,6 +31,7 @@ from pombo.panel import (
     reports,
     session,
     signin,
+    tokens,
 )
 from pombo.panel.doors import Doors
 from pombo.panel.events import Live
@@ -50,6 +52,8 @@ handlers: Sequence[HTTPRouteHandler] = (
     *imports.handlers,
     *blocks.handlers,
     *models.handlers,
+    *tokens.handlers,
+    *deliveries.handlers,
     *campaign_new.handlers,
     *campaigns.handlers,
     *events.handlers,

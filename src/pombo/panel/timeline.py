@@ -175,7 +175,7 @@ def _callback(kind: CallbackKind, callback: Row, called: Sequence[Row]) -> Itera
             "Seu servidor %(answer)s em %(ms)s ms.", answer=answer, ms=words.count(attempt["duration_ms"])
         )
         dot, icon = ("ok", "check") if confirmed else ("warn", "refresh")
-        yield Event(attempt["at"], title, text, dot, icon, _call(callback, attempt), _("Chamada e resposta"))
+        yield Event(attempt["at"], title, text, dot, icon, call(callback, attempt), _("Chamada e resposta"))
     if callback["state"] == CallbackState.DUE:
         text = _("Tenta em %(at)s.", at=words.moment(callback["due_at"])) if called else _("A caminho.")
         yield Event(None, _("Callback %(kind)s", kind=name), text, "todo", "webhook")
@@ -186,7 +186,7 @@ def _callback(kind: CallbackKind, callback: Row, called: Sequence[Row]) -> Itera
         )
 
 
-def _call(callback: Row, attempt: Row) -> str:
+def call(callback: Row, attempt: Row) -> str:
     """Whoever sees numbers masked does not see what was called: the number stands in it."""
     if not attempt["url"]:
         return ""

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import asyncpg
 
-from pombo.message import CallbackState
+from pombo.message import CallbackKind, CallbackState
 from pombo.store.database import Db
+from pombo.store.ids import lowest_at
 
 PAGE = 5000
 
@@ -69,6 +70,39 @@ async def listed(db: Db, which: Which, limit: int) -> list[asyncpg.Record]:
     return await db.fetch(
         f"select {_SHOWN} from callback c {_ABOUT} where {where} order by c.id desc limit $1", limit, *values
     )
+
+
+# From an account's messages and replies to their callbacks: there is an index for it, and one by account and callback would
+# have to be kept up with each callback that is written.
+_OF_ACCOUNT = f"""
+select {_SHOWN}, c.subject_id from (
+    (select c.* from message s join callback c on c.kind = 1 and c.subject_id = s.id
+     where s.account_id = $1 and s.id >= $2 and s.id < $3 and (c.state = $5 or $5 is null) and $6
+     order by s.id desc limit $4)
+    union all
+    (select c.* from inbox s join callback c on c.kind = 2 and c.subject_id = s.id
+     where s.account_id = $1 and s.id >= $2 and s.id < $3 and s.received_at >= $8 and (c.state = $5 or $5 is null) and $7
+     order by s.id desc limit $4)
+) c {_ABOUT} order by c.subject_id desc limit $4
+"""
+
+
+async def of_account(
+    db: Db,
+    account_id: int,
+    *,
+    kind: CallbackKind | None,
+    state: CallbackState | None,
+    since: datetime,
+    before: int | None,
+    limit: int,
+) -> list[asyncpg.Record]:
+    """As `listed`, in order of what they are about (`subject_id`), the newest first. since: when that message was accepted,
+    or that reply came. before: only what is about something older than this id."""
+    return await db.fetch(
+        _OF_ACCOUNT, account_id, lowest_at(since), 2**63 - 1 if before is None else before, limit, state,
+        kind in (None, CallbackKind.DLR), kind in (None, CallbackKind.MO), since,
+    )  # fmt: skip
 
 
 async def one(db: Db, callback_id: int) -> asyncpg.Record | None:
