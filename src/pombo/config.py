@@ -78,6 +78,10 @@ class Config:
     simulator_port: int = _setting(
         0, "Port of the simulated operator under `serve`; 0 leaves it off.", 0, 65535
     )
+    simulator_script: str = _setting(
+        "",
+        "How the simulated operator behaves, such as `refused=0.05,lost=0.1`; empty: it delivers everything.",
+    )
     log_level: str = _setting("info", "Least level that is logged: debug, info, warning or error.")
 
     def __post_init__(self) -> None:

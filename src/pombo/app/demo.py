@@ -17,6 +17,7 @@ from pombo.account.secret import TOKEN_PREFIX, new_token
 from pombo.app.node import Node
 from pombo.config import Config
 from pombo.errors import PomboError
+from pombo.simulator import script
 from pombo.simulator.handset import handset_routes
 from pombo.simulator.smsc import Operator
 from pombo.store import accounts, routes, smscs, users
@@ -43,6 +44,7 @@ class Demo:
         self._kept = _kept(config) if all_of_it else {}
         self._operator = Operator(
             port=config.simulator_port,
+            script=script.read(config.simulator_script),
             system_id=_SYSTEM_ID if all_of_it else "",
             password=self._kept.get("smsc_password", ""),
         )

@@ -16,7 +16,7 @@ from pombo.errors import PomboError
 from pombo.smpp.codec import encode
 from pombo.smpp.fields import EncodeError
 from pombo.smpp.pdu import BindTransceiver, SubmitSm
-from pombo.smpp.status import Status, status_name
+from pombo.smpp.status import failure_of, status_name
 from pombo.store.smscs import Smsc
 
 _OCTET = Number(gte=0, lte=255)
@@ -240,7 +240,7 @@ def _changed(verdicts: dict[int, str], given: tuple[str, ...]) -> dict[int, str]
     changed = dict(verdicts)
     for text in given:
         name, equals, verdict = text.partition("=")
-        status = _status(name.strip())
+        status = failure_of(name.strip())
         if not equals or status is None or verdict not in (*_VERDICTS, "usual"):
             raise PomboError(
                 f"--verdict {text!r} is not STATUS=final, =temporary, =throttling or =usual,"
@@ -250,15 +250,3 @@ def _changed(verdicts: dict[int, str], given: tuple[str, ...]) -> dict[int, str]
         if verdict != "usual":
             changed[status] = verdict
     return changed
-
-
-def _status(name: str) -> int | None:
-    """A command_status by name, in hexadecimal or decimal; None for no such thing, and for success."""
-    if name.upper() in Status.__members__:
-        status = int(Status[name.upper()])
-    else:
-        try:
-            status = int(name, 0)
-        except ValueError:
-            return None
-    return status if 0 < status <= 0xFFFF_FFFF else None

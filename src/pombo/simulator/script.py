@@ -1,10 +1,12 @@
 """How the simulated operator behaves."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from pombo.smpp.status import Status
+from pombo.errors import PomboError
+from pombo.smpp.status import Status, failure_of
 
 DELIVERED: Final = "DELIVRD"
 
@@ -33,6 +35,77 @@ class Script:
     most_per_s: int = (
         0  # submits of one system_id in a second; more are answered ESME_RTHROTTLED. 0: no limit
     )
+
+
+def read(text: str) -> Script:
+    """`refused=0.05,receipt_delay_s=1-20`: members of a Script, separated by commas. Raises PomboError."""
+    given: dict[str, Any] = {}
+    for pair in filter(None, map(str.strip, text.split(","))):
+        name, _, value = (word.strip() for word in pair.partition("="))
+        if name not in _READERS:
+            raise PomboError(f"The simulated operator knows no {name!r}: {', '.join(_READERS)}.")
+        reader, what = _READERS[name]
+        try:
+            given[name] = reader(value)
+        except ValueError:
+            raise PomboError(f"The simulated operator's {name} is {what}, not {value!r}.") from None
+    return Script(**given)
+
+
+def _seconds(text: str) -> float:
+    return _up_to(86_400.0, text)
+
+
+def _fraction(text: str) -> float:
+    return _up_to(1.0, text)
+
+
+def _up_to(most: float, text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= most:  # NaN never is
+        raise ValueError
+    return number
+
+
+def _range(text: str) -> tuple[float, float]:
+    least, dash, most = text.partition("-")
+    seconds = (_seconds(least), _seconds(most if dash else least))
+    if seconds[0] > seconds[1]:
+        raise ValueError
+    return seconds
+
+
+def _status(text: str) -> int:
+    status = failure_of(text)
+    if status is None:
+        raise ValueError
+    return status
+
+
+def _word(text: str) -> str:
+    if not (text.isascii() and text.isalpha() and len(text) <= 32):
+        raise ValueError
+    return text
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    return lambda text: words[words.index(text)]
+
+
+_SECONDS: Final = (_seconds, "a number of seconds")
+_FRACTION: Final = (_fraction, "a fraction from 0 to 1")
+_READERS: Final[dict[str, tuple[Callable[[str], Any], str]]] = {
+    "response_delay_s": _SECONDS,
+    "receipt_delay_s": (_range, "a number of seconds, or two as in 0.3-1.2"),
+    "refused": _FRACTION,
+    "refusal_status": (_status, "a command_status such as 0x45 or ESME_RSYSERR"),
+    "failed": _FRACTION,
+    "failure_code": (_word, "a word such as UNDELIV"),
+    "lost": _FRACTION,
+    "id_form": (_one_of("dec", "hex"), "dec or hex"),
+    "receipt_id_form": (_one_of("same", "dec", "hex"), "same, dec or hex"),
+    "most_per_s": (lambda text: int(_up_to(1e9, str(int(text)))), "a whole number, 0 for no limit"),
+}
 
 
 class Verdict(NamedTuple):

@@ -63,3 +63,15 @@ _NAMES: Final = {int(status): status.name for status in Status}
 def status_name(status: int) -> str:
     """`ESME_RTHROTTLED`, or `0x0000045F` for a status the standard does not name."""
     return _NAMES.get(status) or f"0x{status:08X}"
+
+
+def failure_of(text: str) -> int | None:
+    """A command_status by name, in hexadecimal or decimal; None for no such thing, and for success."""
+    if text.upper() in Status.__members__:
+        status = int(Status[text.upper()])
+    else:
+        try:
+            status = int(text, 0)
+        except ValueError:
+            return None
+    return status if 0 < status <= 0xFFFF_FFFF else None
