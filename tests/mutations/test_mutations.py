@@ -56,6 +56,12 @@ MUTATIONS = {
         '"$1::bigint > 0 and i.received_at',
         "accept/test_legacy_mo.py::test_nobody_sees_anothers_replies_nor_those_of_nobody",
     ),
+    "a page finds another account's contact": Mutation(
+        "store/contacts.py",
+        'from contact where account_id = $1 and id = $2"',
+        'from contact where $1::bigint > 0 and id = $2"',
+        "panel/test_panel_tenants.py::test_on_every_route_another_accounts_id_is_like_one_that_was_never_given",
+    ),
     "what a crash leaves is not uncertain": Mutation(
         "store/queue.py",
         "    await _mark_uncertain(tx, ids)\n",
