@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pombo.message import AttemptState, CallbackState, State
 from pombo.store.database import Db
 from pombo.store.ids import lowest_at
+from pombo.text.outgoing import prepare
 
 HOSTILE = [
     "<script>alert('x')</script>",
@@ -20,7 +21,7 @@ async def smsc(db: Db, name: str = "vivo-sp-1") -> int:
     """A connection that is stopped, and its route."""
     smsc_id = await db.fetchval(
         "insert into smsc (name, host, port, system_id, password_sealed, wanted)"
-        " values ($1, '127.0.0.1', 1, 'x', '', 'stopped')"
+        " values ($1, '127.0.0.1', 1, 'x', '', 'stopped') on conflict (name) do update set name = excluded.name"
         " returning id",
         name,
     )
@@ -45,6 +46,7 @@ async def message(
     at = datetime.now(UTC) - timedelta(seconds=n if ago_s is None else ago_s)
     message_id = lowest_at(at) + n
     ref = client_ref or f"pedido-{n}"
+    _sent, ucs2, parts = prepare(body, "auto")
     sent_at = None if state is State.WAITING else at + timedelta(milliseconds=85)
     final_at = (
         None if state in (State.WAITING, State.SUBMITTED, State.UNCERTAIN) else at + timedelta(seconds=2)
@@ -52,9 +54,9 @@ async def message(
     await db.execute(
         "insert into message (id, account_id, client_ref, destination, number, body, ucs2, parts, price_milli, state,"
         " error, smsc_id, accepted_at, sent_at, final_at)"
-        " values ($1, $2, $3, $4, $5, $6, false, 1, $7, $8, $9, $10, $11, $12, $13)",
+        " values ($1, $2, $3, $4, $5, $6, $14, $15, $7, $8, $9, $10, $11, $12, $13)",
         message_id, account_id, ref, str(number), number, body, price_milli, int(state), error, smsc_id, at, sent_at,
-        final_at,
+        final_at, ucs2, parts,
     )  # fmt: skip
     await db.execute("insert into message_key values ($1, $2, $3, 'h', $4)", account_id, ref, message_id, at)
     if state is State.WAITING:

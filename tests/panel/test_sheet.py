@@ -71,10 +71,20 @@ async def test_numbers_and_times_stay_what_they_are() -> None:
     assert read_xlsx(await written(sheet.XLSX, list("abcde"), [row]))[1][:3] == ["3", "0.079", "-1.5"]
 
 
-async def test_a_table_that_nobody_reads_to_its_end_leaves_no_file(
+async def test_a_table_that_is_not_made_to_its_end_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    async def breaking() -> AsyncIterator[Sequence[Sequence[sheet.Cell]]]:
+        yield [["b"]]
+        assert list(tmp_path.rglob("*")) != []
+        raise OSError("the database is gone")
+
+    with pytest.raises(OSError, match="gone"):
+        await anext(sheet.write(sheet.XLSX, ["a"], breaking()))
+    assert list(tmp_path.iterdir()) == []
+
     reading = sheet.write(sheet.XLSX, ["a"], of([["b"]]))
     assert (await anext(reading)).startswith(b"PK")
     await reading.aclose()  # type: ignore[attr-defined]

@@ -24,6 +24,7 @@ class Draft(NamedTuple):
 
     @classmethod
     def of(cls, form: Mapping[str, str]) -> "Draft":
+        form = {name: value.replace("\0", "") for name, value in form.items()}
         given = form.get("nonce", "")
         recipients, repeated = _recipients(form.get("destino", ""))
         mode = form.get("codificacao", "")

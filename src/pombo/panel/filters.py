@@ -49,7 +49,7 @@ class Filters(NamedTuple):
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "Filters":
-        given = {name: query.get(name, "").strip()[:_MOST_CHARACTERS] for name in _FIELDS}
+        given = {name: query.get(name, "").replace("\0", "").strip()[:_MOST_CHARACTERS] for name in _FIELDS}
         since_day, until_day = day_of(given["de"]), day_of(given["ate"])
         # Whoever looks for something without saying when does not mean today.
         period = given["periodo"] if given["periodo"] in PERIODS else ("30d" if given["q"] else "hoje")

@@ -2,15 +2,20 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
+import asyncpg
 from litestar.exceptions import NotFoundException
 from litestar.response import Stream
 
+from pombo.account import blocking
 from pombo.account.account import Account
+from pombo.account.blocking import BlockList
 from pombo.message import FINAL, MessageClass, State
 from pombo.panel import filters, meaning, sheet, timeline, words
+from pombo.panel.blocks import ended
+from pombo.panel.figures import Kept
 from pombo.panel.filters import Filters
 from pombo.panel.meaning import Row
 from pombo.panel.page import (
@@ -39,6 +44,7 @@ _EXPORT_PAGE = 1000
 _NEWER = 1000  # more are "many"
 _MOST_NAME = 40
 _HIGHEST_ID = 2**63 - 1
+_connections = Kept(60)
 
 
 class View(NamedTuple):
@@ -68,10 +74,19 @@ class Chosen(NamedTuple):
 
 async def chosen(db: Database, account: Account, query: Mapping[str, str]) -> Chosen:
     asked = Filters.of(query)
-    known = {row["name"]: row["id"] for row in await listing.connections(db, account.id)}
+    known = {name: smsc_id for smsc_id, name in (await connections(db, account.id)).items()}
     which = asked.which(account.id, account.zone, datetime.now(UTC), known)
     found = await _named(db, which, asked.q) if asked.q else None
     return Chosen(asked, found or which, list(known), found is not None)
+
+
+async def connections(db: Database, account_id: int) -> dict[int, str]:
+    """Names of those that the account's messages went over of late, by their ids."""
+
+    async def asked() -> dict[int, str]:
+        return {row["id"]: row["name"] for row in await listing.connections(db, account_id)}
+
+    return await _connections.get((db, account_id), asked)
 
 
 async def _named(db: Database, which: Which, text: str) -> Which | None:
@@ -235,11 +250,22 @@ async def cancel(request: Asked) -> Page:
     return redirect(request, back, said=said)
 
 
+@act("/mensagens/{message_id:int}/bloquear", Role.ADMIN, Role.SENDER)
+async def block(request: Asked, message_id: int) -> Page:
+    """The number of a message: nothing more goes to it."""
+    account, doors = person_of(request).account, doors_of(request)
+    row = await _there(request, message_id)
+    async with changing(doors.db, actor_of(request), "block.add") as change:
+        blocked = await blocking.block(change, doors.secrets, BlockList(account.id), row["number"])
+    said = _("Número bloqueado: nada mais sai para ele.")
+    return redirect(request, f"/mensagens/{message_id}", said=f"{said} {ended(blocked.ended)}".strip())
+
+
 # Tables
 
 
 @show("/mensagens/exportar")
-async def export(request: Asked) -> Any:
+async def export(request: Asked) -> Stream | Page:
     account, db = person_of(request).account, doors_of(request).db
     kind = request.query_params.get("formato", sheet.CSV)
     if kind not in sheet.CONTENT_TYPES:
@@ -310,10 +336,7 @@ def _row(account: Account, row: Row) -> list[sheet.Cell]:
 
 @show("/mensagens/{message_id:int}")
 async def one(request: Asked, message_id: int) -> Page:
-    account, db = person_of(request).account, doors_of(request).db
-    row = await explain.message_of(db, account.id, message_id) if 0 <= message_id <= _HIGHEST_ID else None
-    if row is None:
-        raise NotFoundException
+    db, row = doors_of(request).db, await _there(request, message_id)
     life = await explain.life(db, row)
     called = {call["id"]: await deliveries.attempts(db, call["id"]) for _kind, call in life.callbacks}
     sent = row["sent_body"] or row["body"]
@@ -334,8 +357,19 @@ async def one(request: Asked, message_id: int) -> Page:
         message_class=meaning.CLASSES[MessageClass(row["class"])],
         accents_parts=outgoing.prepare(row["body"], "auto").parts if row["sent_body"] else None,
         replies=life.replies,
+        may_block=_may_cancel(request),
+        final=state in FINAL,
         may_cancel=_may_cancel(request) and state is State.WAITING and life.queue is not None,
     )
+
+
+async def _there(request: Asked, message_id: int) -> asyncpg.Record:
+    """Somebody else's is answered as one that is not there."""
+    db, account = doors_of(request).db, person_of(request).account
+    row = await explain.message_of(db, account.id, message_id) if 0 <= message_id <= _HIGHEST_ID else None
+    if row is None:
+        raise NotFoundException
+    return row
 
 
 def _latest(attempts: Sequence[Row]) -> dict[int, Row]:
@@ -343,4 +377,4 @@ def _latest(attempts: Sequence[Row]) -> dict[int, Row]:
     return {attempt["part"]: attempt for attempt in attempts}
 
 
-handlers = [listed, newer, save_view, remove_view, cancel, export, one]
+handlers = (listed, newer, save_view, remove_view, cancel, block, export, one)

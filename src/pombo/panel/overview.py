@@ -11,7 +11,7 @@ from pombo.panel import figures, words
 from pombo.panel.compose import composer
 from pombo.panel.figures import Kept, Totals
 from pombo.panel.filters import Filters, of_one
-from pombo.panel.messages import has_messages, line
+from pombo.panel.messages import connections, has_messages, line
 from pombo.panel.page import Asked, Page, Role, doors_of, person_of, render, show
 from pombo.panel.words import _, noted
 from pombo.store import callbacks, deliveries, listing, traffic
@@ -50,7 +50,7 @@ async def overview(request: Asked) -> Page:
     if not await has_messages(db, account.id):
         return render(request, "overview_new.html", **await _to_send(request))
     period = await _kept[name].get((db, account.id), lambda: _figures(db, account, name))
-    names = {row["id"]: row["name"] for row in await listing.connections(db, account.id)}
+    names = await connections(db, account.id)
     return render(
         request,
         "overview.html",
@@ -61,7 +61,7 @@ async def overview(request: Asked) -> Page:
         compared={"hoje": _("vs. ontem"), "7d": _("vs. 7 dias antes"), "30d": _("vs. 30 dias antes")}[name],
         kpis=_kpis(period, account),
         chart=chart(_by_time(period, account), period.unit),
-        connections=_connections(period, names),
+        shares=_shares(period, names),
         rows=await latest(db, account),
         calls=await _calls(db, account.id),
         filters=Filters(),
@@ -216,7 +216,7 @@ class Share(NamedTuple):
         return round(100 * part / self.of.messages, 1) if self.of.messages else 0.0
 
 
-def _connections(period: Period, names: dict[int, str]) -> list[Share]:
+def _shares(period: Period, names: dict[int, str]) -> list[Share]:
     found = figures.by_connection(period.now)
     return [
         Share(names.get(smsc_id, "—"), of, period.median_s.get(smsc_id))

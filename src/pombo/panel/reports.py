@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from litestar.exceptions import NotFoundException
 from litestar.response import Stream
@@ -11,10 +11,11 @@ from pombo.account.account import Account
 from pombo.panel import figures, meaning, sheet
 from pombo.panel.figures import Kept, Totals
 from pombo.panel.filters import day_of, midnight
+from pombo.panel.messages import connections
 from pombo.panel.overview import chart
 from pombo.panel.page import HEADERS, Asked, Page, doors_of, person_of, render, show
 from pombo.panel.words import _, noted
-from pombo.store import ledger, listing, traffic
+from pombo.store import ledger, traffic
 from pombo.store.database import Database
 from pombo.store.ledger import Entry
 from pombo.store.traffic import DAY, Bucket
@@ -64,11 +65,14 @@ async def _figured(db: Database, account: Account, span: Span) -> Figured:
     buckets = await _kept.get((db, account.id, span.first, span.last), asked)
     until = min(span.until, datetime.now(UTC))
     by_time = figures.by_time(buckets, span.since, until, DAY, account.zone)
-    names = {row["id"]: row["name"] for row in await listing.connections(db, account.id)}
-    connections = figures.by_connection(buckets)
+    names = await connections(db, account.id)
     return Figured(
         [(at.date(), of) for at, of in reversed(by_time)],
-        [(names.get(smsc_id, "—"), of) for smsc_id, of in connections.items() if of.messages],
+        [
+            (names.get(smsc_id, "—"), of)
+            for smsc_id, of in figures.by_connection(buckets).items()
+            if of.messages
+        ],
         figures.totals(buckets),
     )
 
@@ -113,7 +117,7 @@ _STATEMENT = (
 
 
 @show("/relatorios/exportar/{what:str}")
-async def export(request: Asked, what: str) -> Any:
+async def export(request: Asked, what: str) -> Stream | Page:
     """The tables of the page, whole."""
     account, db = person_of(request).account, doors_of(request).db
     kind, span = request.query_params.get("formato", sheet.CSV), Span.of(request)

@@ -8,10 +8,10 @@ click: UTF-8 with its mark, and semicolons.
 import asyncio
 import csv
 import io
-import os
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import xlsxwriter
@@ -67,26 +67,29 @@ def _text(cell: Cell) -> str:
 
 
 async def _xlsx(head: Sequence[str], rows: Rows) -> AsyncIterator[bytes]:
-    descriptor, path = tempfile.mkstemp(suffix=".xlsx")
-    try:
-        with os.fdopen(descriptor, "w+b") as file:
-            book = _Book(path, head)
-            async for some in rows:
-                await asyncio.to_thread(book.add, some)
-            await asyncio.to_thread(book.close)
+    # What is written on the way there goes into it, too, and with it when nobody reads on.
+    with tempfile.TemporaryDirectory(prefix="pombo-") as directory:
+        book = _Book(directory, head)
+        async for some in rows:
+            await asyncio.to_thread(book.add, some)
+        path = await asyncio.to_thread(book.close)
+        with path.open("rb") as file:
             while chunk := await asyncio.to_thread(file.read, _CHUNK_OCTETS):
                 yield chunk
-    finally:
-        os.unlink(path)  # noqa: PTH108
 
 
 class _Book:
     """One sheet, a row in memory at a time."""
 
-    def __init__(self, path: str, head: Sequence[str]) -> None:
-        self._book = xlsxwriter.Workbook(
-            path, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-        )
+    def __init__(self, directory: str, head: Sequence[str]) -> None:
+        self._path = Path(directory) / "table.xlsx"
+        options = {
+            "constant_memory": True,
+            "tmpdir": directory,
+            "strings_to_formulas": False,
+            "strings_to_urls": False,
+        }
+        self._book = xlsxwriter.Workbook(self._path, options)
         self._sheet = self._book.add_worksheet()
         self._at = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
         bold = self._book.add_format({"bold": True})
@@ -110,5 +113,7 @@ class _Book:
         elif cell is not None:
             self._sheet.write_number(self._row, column, cell)
 
-    def close(self) -> None:
+    def close(self) -> Path:
+        """Where it is."""
         self._book.close()
+        return self._path
