@@ -336,3 +336,20 @@ async def test_filtering_keeps_the_address_and_picking_opens_the_bar(visit: Visi
     await axe(page)
     await page.go_back()
     await expect(page.locator("#messages-q")).to_have_value("pedido-3")
+
+
+async def test_what_happens_is_seen_without_asking(visit: Visit, panel: Panel) -> None:
+    vivo = await rows.smsc(panel.db)
+    sent = await rows.message(panel.db, panel.account_id, vivo, 60, state=State.SUBMITTED)
+    page, one = await visit("/mensagens"), await visit(f"/mensagens/{sent}")
+    overview = await visit("/painel")
+    await expect(overview.locator("#latest tbody tr")).to_have_count(1)
+    await expect(one.get_by_text("Aguarda o recibo (DLR)")).to_be_visible()
+    await rows.message(panel.db, panel.account_id, vivo, 1)
+    await panel.db.execute("update message set state = 3, final_at = now() where id = $1", sent)
+    await expect(page.get_by_text("1 mensagem nova · mostrar")).to_be_visible()
+    await expect(page.locator("tbody tr")).to_have_count(1)  # no row jumped
+    await expect(one.locator("h1 + .pill")).to_have_text("Entregue")
+    await expect(overview.locator("#latest tbody tr")).to_have_count(2)
+    await page.get_by_text("1 mensagem nova · mostrar").click()
+    await expect(page.locator("tbody tr")).to_have_count(2)
