@@ -296,3 +296,10 @@ def test_an_export_holds_the_chain(operator: Pombo, tmp_path: Path) -> None:
     again = operator("audit", "export", "--out", str(file), "--json")
     assert again.code == 1
     assert "is there already" in again.json["error"]
+
+
+def test_the_record_of_changed_terms_holds_nothing_of_the_balance(operator: Pombo, database_url: str) -> None:
+    """Which moves by itself while messages are accepted, and would stand there as somebody's doing."""
+    operator("account", "set", "loja", "--billing", "postpaid", "--limit", "5.00")
+    record = records(database_url)[-1]
+    assert json.loads(record["after"]) == {"billing": "postpaid", "limit_milli": 5000}

@@ -141,7 +141,7 @@ async def change(
         await accounts.change_account(doing.db, before["id"], changes)
         row = await accounts.account(doing.db, str(before["name"]))
         used = await limit.used(doing.db, row["id"])
-        doing.record(f"account {row['id']}", before=facts_of(before), after=facts_of(row))
+        doing.record(f"account {row['id']}", before=_terms_of(before), after=_terms_of(row))
     if (
         "marketing_window" in changes
     ):  # apart, or the account would be locked while a million messages are marked
@@ -281,6 +281,15 @@ def _moment(text: str | None, zone: ZoneInfo, *, end: bool) -> datetime | None:
         return at.replace(tzinfo=at.tzinfo or zone).astimezone(UTC)
     except (ValueError, OverflowError):
         raise PomboError(f"{text!r} is no day or moment: write 2026-11-30 or 2026-11-30T18:00.") from None
+
+
+def _terms_of(row: asyncpg.Record) -> dict[str, Any]:
+    """What people set: messages that are accepted meanwhile change the balance, which is nobody's doing here."""
+    return {
+        name: value
+        for name, value in facts_of(row).items()
+        if name not in ("balance_milli", "available_milli")
+    }
 
 
 def facts_of(row: asyncpg.Record) -> dict[str, Any]:
