@@ -18,6 +18,8 @@ PAGES = [
     "/contatos/novo",
     "/conversas",
     "/integracao/callbacks",
+    "/integracao/documentacao",
+    "/integracao/documentacao?caminho=envio",
     "/integracao/tokens",
     "/modelos",
     "/modelos/novo",
