@@ -29,6 +29,8 @@ PAGES = [
     "/mensagens?q=nada",
     "/relatorios",
     "/perfil/idioma",
+    "/perfil/seguranca",
+    "/perfil/usuarios",
     "/campanhas",
     "/campanhas/nova",
 ]

@@ -96,6 +96,19 @@ async def set_role(change: Change, account_id: int | None, person_id: int, role:
     change.record(f"person {person_id}", before=before, after={**before, "role": role.value})
 
 
+async def set_name(change: Change, person_id: int, name: str) -> None:
+    """Raises Refused."""
+    name = " ".join(name.split())
+    if len(name) > MOST_NAME or not name.isprintable():
+        raise Refused(Fault.NAME)
+    row = await _there(change, None, person_id)
+    if row["person_name"] == name:
+        change.nothing()
+        return
+    await users.set_name(change.db, person_id, name)
+    change.record(f"person {person_id}", before={"name": row["person_name"]}, after={"name": name})
+
+
 async def remove(change: Change, account_id: int | None, person_id: int) -> None:
     """With all their sessions, at once. Raises Refused, also for the last admin."""
     row = await _there(change, account_id, person_id)

@@ -30,9 +30,11 @@ from pombo.panel import (
     overview,
     preferences,
     reports,
+    security,
     session,
     signin,
     tokens,
+    users,
 )
 from pombo.panel.doors import Doors
 from pombo.panel.events import Live
@@ -47,6 +49,8 @@ handlers: Sequence[HTTPRouteHandler] = (
     *compose.handlers,
     *messages.handlers,
     *reports.handlers,
+    *security.handlers,
+    *users.handlers,
     *preferences.handlers,
     *conversations.handlers,
     *contacts.handlers,

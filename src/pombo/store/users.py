@@ -66,6 +66,10 @@ async def set_role(db: Db, person_id: int, role: str) -> None:
     await db.execute("update person set role = $2 where id = $1", person_id, role)
 
 
+async def set_name(db: Db, person_id: int, name: str) -> None:
+    await db.execute("update person set name = $2 where id = $1", person_id, name)
+
+
 async def set_preferences(db: Db, person_id: int, *, locale: str | None, theme: str) -> None:
     await db.execute("update person set locale = $2, theme = $3 where id = $1", person_id, locale, theme)
 
