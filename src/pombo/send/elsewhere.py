@@ -1,8 +1,9 @@
 """Messages that an operator refused, and that another one may take.
 
 A message that was refused for good goes once over each other connection that a rule leads to and that is available;
-then the last refusal stands. So does one that was refused for the moment three times; where none is left it stays and
-is tried again. Not where the number itself is refused, nor where this operator may have a part of the message.
+then the last refusal stands. So does one that was refused for the moment twice; where none is left it stays and is
+tried again. Also where the number is refused: an operator that carries its own numbers only says so of ported ones, and
+no prefix tells whose a number is. Not where this operator may have a part of the message.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -11,7 +12,6 @@ from typing import Final
 import structlog
 
 from pombo.send.outgoing import Outgoing
-from pombo.smpp.status import Status
 from pombo.store import routes
 from pombo.store.database import Connection
 from pombo.store.smscs import Smsc
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 # number, account, class, connections that were tried -> an available one that a rule leads to
 Elsewhere = Callable[[int, int, int, Collection[int]], int | None]
 
-_REFUSALS_FOR_THE_MOMENT: Final = 3
+_REFUSALS_FOR_THE_MOMENT: Final = 2
 
 
 def nowhere(number: int, account_id: int, message_class: int, tried: Collection[int]) -> None:
@@ -53,6 +53,5 @@ async def hand_on(tx: Connection, smsc: Smsc, finished: Sequence[Outgoing], else
 def _may_go(outgoing: Outgoing) -> bool:
     if outgoing.expired or outgoing.uncertain or not outgoing.tried:
         return False
-    if outgoing.error is not None:
-        return outgoing.error != Status.ESME_RINVDSTADR
-    return outgoing.retry_delay_s is not None and outgoing.claimed.n >= _REFUSALS_FOR_THE_MOMENT
+    for_the_moment = outgoing.retry_delay_s is not None and outgoing.claimed.n >= _REFUSALS_FOR_THE_MOMENT
+    return outgoing.error is not None or for_the_moment
