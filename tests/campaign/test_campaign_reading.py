@@ -2,9 +2,11 @@
 
 import csv
 import io
+from datetime import datetime
 from typing import Any
 
 import pytest
+import xlsxwriter
 from campaign_files import sheet_of, workbook
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -110,6 +112,23 @@ def test_a_workbook_says_numbers_dates_and_truth_as_they_are_read_in_brazil() ->
     assert frames(octets) == (
         ["Celular", "B", "C", "D"],
         [[3, ["11987654321", "79,9", "30/11/2026", "sim"], False]],
+    )
+
+
+def test_a_workbook_as_spreadsheets_write_it_is_read() -> None:
+    """With its texts in a table of their own, formulas with their results, a sheet of notes behind."""
+    octets = io.BytesIO()
+    book = xlsxwriter.Workbook(octets)
+    sheet, notes = book.add_worksheet("Clientes"), book.add_worksheet("Notas")
+    notes.write_row(0, 0, ["outra", "coisa"])
+    sheet.write_row(0, 0, ["Nome", "Celular", "Vence em", "Total"])
+    sheet.write_row(1, 0, ["João", 11987654321])
+    sheet.write_datetime(1, 2, datetime(2026, 11, 30), book.add_format({"num_format": "dd/mm/yyyy"}))
+    sheet.write_formula(1, 3, "=1+1", value=2)
+    book.close()
+    assert frames(octets.getvalue()) == (
+        ["Nome", "Celular", "Vence em", "Total"],
+        [[2, ["João", "11987654321", "30/11/2026", "2"], False]],
     )
 
 

@@ -222,6 +222,11 @@ async def test_only_so_many_wait_in_the_queue_at_a_time_and_scheduled_ones_do_no
     assert not await few.step()
     assert len(await office.sent()) == 10
     assert (await office.campaign(campaign_id)).waits_for == "queue"
+    await lapse(office)
+    another = office.new_runner(most_waiting=10)
+    assert not await another.step()
+    assert len(await office.sent()) == 10
+    await lapse(office)
 
     await office.db.execute(
         "delete from queue where message_id in (select id from message order by id limit 4)"
@@ -247,7 +252,8 @@ async def test_the_rest_is_not_sent_once_it_is_cancelled(office: Office, small_p
     # What waits can still be taken back.
     await operations.cancel(office.db, 1, campaign_id, queued=True, who=CAMILA)
     await office.until(campaign_id, State.CANCELLED)
-    became = await campaign_rows.became(office.db, campaign_id)
+    since = datetime.now(UTC) - timedelta(hours=1)
+    became = await campaign_rows.became(office.db, campaign_id, since)
     assert {row.state for row in became} == {MessageState.CANCELLED}
     assert await office.db.fetchval("select balance_milli from account") == 100000000
 

@@ -11,7 +11,7 @@ from pombo.campaign.states import OVER, State
 from pombo.message import FINAL
 from pombo.message import State as MessageState
 from pombo.store import campaign_rows, campaigns
-from pombo.store.campaign_rows import Became
+from pombo.store.campaign_rows import Became, Minute
 from pombo.store.campaigns import Answers, Campaign
 from pombo.store.database import Database
 
@@ -34,7 +34,7 @@ class Progress(NamedTuple):
     left: int  # in the queue, or not even there
     price_milli: int  # without what was given back
     failures: list[Became]  # what was not delivered, the commonest first
-    pace: list[tuple[datetime, int]]  # messages taken in each minute
+    pace: list[Minute]  # of each minute that had any
     answers: Answers
 
     @property
@@ -43,15 +43,15 @@ class Progress(NamedTuple):
 
     @property
     def per_s(self) -> float:
-        """In the newest whole minute that anything was taken in."""
-        whole = self.pace[:-1] or self.pace
-        return whole[-1][1] / 60 if whole else 0.0
+        """Taken by operators, in the last ten seconds."""
+        return sum(minute.lately for minute in self.pace) / 10
 
 
 class _Counted(NamedTuple):
     until: float  # by time.monotonic
+    changed_at: datetime  # the campaign as it was counted: a pause or a cancellation shows at once
     became: list[Became]
-    pace: list[tuple[datetime, int]]
+    pace: list[Minute]
     answers: Answers
 
 
@@ -84,20 +84,21 @@ async def of(db: Database, campaign: Campaign) -> Progress:
 async def _counted(db: Database, campaign: Campaign) -> _Counted:
     kept = _kept.setdefault(db, {})
     found = kept.get(campaign.id)
-    if found is not None and found.until > time.monotonic():
+    if found and found.changed_at == campaign.changed_at and found.until > time.monotonic():
         return found
     began = time.monotonic()
     since = campaign.started_at or campaign.created_at
     answers = await campaigns.answers(db, campaign.account_id, prefix(campaign.id), since)
     if campaign.outcome is None:
-        became = await campaign_rows.became(db, campaign.id)
+        became = await campaign_rows.became(db, campaign.id, since)
         if campaign.state in OVER and all(one.state in FINAL for one in became):
             await campaign_rows.freeze(db, campaign.id, became)
     else:
         became = campaign.outcome
-    pace = await campaign_rows.pace(db, campaign.id, _MINUTES)
+    pace = await campaign_rows.pace(db, campaign.id, since, _MINUTES)
     ended = time.monotonic()
-    found = _Counted(ended + max(_KEPT_S, _REST * (ended - began)), became, pace, answers)
+    until = ended + max(_KEPT_S, _REST * (ended - began))
+    found = _Counted(until, campaign.changed_at, became, pace, answers)
     kept.pop(campaign.id, None)
     while len(kept) >= _MOST_KEPT:
         del kept[next(iter(kept))]

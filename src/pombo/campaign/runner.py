@@ -45,7 +45,7 @@ class _Pace:
     """What this process knows of a campaign that it carries on."""
 
     def __init__(self) -> None:
-        self.waiting: list[int] = []  # messages that were in the queue when it was looked
+        self.waiting: list[int] | None = None  # messages that were in the queue when it was looked
         self.not_before = 0.0  # by time.monotonic
         self.pause_s = _RATE_S  # after a limit was reached
 
@@ -145,7 +145,7 @@ class Runner:
     async def _send(self, campaign: Campaign, account: Account, pace: _Pace) -> bool:
         if self._closed(account):
             return await self._wait(campaign, pace, "window", _IDLE_S)
-        room = await self._room(pace)
+        room = await self._room(campaign, pace)
         if room <= 0:
             return await self._wait(campaign, pace, "queue", _FULL_S)
         rows = await campaign_rows.unsettled(self._db, campaign.id, campaign.done_to, min(PAGE, room))
@@ -197,7 +197,7 @@ class Runner:
                 await campaigns.move(tx, campaign.id, State.PAUSED, stop)
                 await campaigns.note(tx, campaign.id, "stopped", detail=stop)
                 log.warning("campaign_stopped", campaign=campaign.id, reason=stop)
-        pace.waiting += [message_id for _, message_id in accepted]
+        pace.waiting = [*(pace.waiting or ()), *(message_id for _, message_id in accepted)]
         if waits_for:  # a limit of the day frees nothing for hours, one of the second does soon
             pace.pause_s = _RATE_S if accepted else min(2 * pace.pause_s, _RATE_MOST_S)
             pace.not_before = time.monotonic() + pace.pause_s
@@ -210,7 +210,10 @@ class Runner:
                 await campaigns.note(tx, campaign.id, "done")
         return True
 
-    async def _room(self, pace: _Pace) -> int:
+    async def _room(self, campaign: Campaign, pace: _Pace) -> int:
+        if pace.waiting is None:  # another process, or this one before a pause, has sent some of it
+            last = await campaign_rows.last_messages(self._db, campaign.id, campaign.done_to, MOST_WAITING)
+            pace.waiting = await campaign_rows.waiting(self._db, last)
         if len(pace.waiting) >= self._most_waiting:
             pace.waiting = await campaign_rows.waiting(self._db, pace.waiting)
         return self._most_waiting - len(pace.waiting)

@@ -1,7 +1,7 @@
 """Campanhas: all of them, and one on its way."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from litestar.exceptions import NotFoundException
@@ -38,9 +38,10 @@ from pombo.store.campaigns import Campaign
 SENDS: Final = (Role.ADMIN, Role.SENDER)
 LOOKS: Final = (Role.ADMIN, Role.SENDER, Role.VIEWER)
 _MOST_ID = 2**63 - 1
+_MINUTE = timedelta(minutes=1)
 _ON_A_PAGE = 20
 _EXPORTED = 1000  # rows at a time
-_BARS = 30  # minutes of the chart
+_BARS_LEAST, _BARS_MOST = 12, 30  # minutes of the chart
 _MOVING: Final = frozenset({State.RUNNING, State.CANCELLING})
 
 
@@ -115,6 +116,7 @@ async def _shown(request: Asked, campaign: Campaign) -> dict[str, Any]:
         "campaign": campaign,
         "far": far,
         "standing": standing,
+        "paused": campaign.state == State.PAUSED,
         "state_key": f"{campaign.state}{standing.word}{far.left > 0}",
         "moving": campaign.state in _MOVING or far.left > 0 or far.taken > 0,
         "bar": _bar(far),
@@ -157,10 +159,16 @@ def _bar(far: Progress) -> list[tuple[float, float]]:
 
 
 def _minutes(far: Progress) -> list[tuple[datetime, int, float]]:
-    """Of each minute: when, how many messages, and how high its bar is, of a hundred."""
-    pace = far.pace[-_BARS:]
-    most = max((messages for _at, messages in pace), default=0)
-    return [(at, messages, round(100 * messages / most, 1)) for at, messages in pace]
+    """Of each minute up to the last one that had any: when, how many messages, and how high its bar is, of a hundred."""
+    if not far.pace:
+        return []
+    last = far.pace[-1].at
+    lasted = (last - far.pace[0].at) // _MINUTE + 1
+    shown = min(max(lasted, _BARS_LEAST), _BARS_MOST)
+    sent = {minute.at: minute.messages for minute in far.pace}
+    most = max(sent.values())
+    minutes = [last - n * _MINUTE for n in reversed(range(shown))]
+    return [(at, sent.get(at, 0), round(100 * sent.get(at, 0) / most, 1)) for at in minutes]
 
 
 def _failure(became: Became) -> tuple[str, str, int]:

@@ -1,13 +1,14 @@
 """The rows of campaigns. What many of them need goes in pages; all of it is given up to erasure (`erase`)."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import asyncpg
 
 from pombo.message import State
 from pombo.store.database import Connection, Database, Db
+from pombo.store.ids import lowest_at
 
 
 class NewRow(NamedTuple):
@@ -121,6 +122,16 @@ async def write_outcome(
     return int(row[0]), int(row[1])
 
 
+async def last_messages(db: Db, campaign_id: int, until: int, limit: int) -> list[int]:
+    """Of the rows up to this line the last ones that became messages."""
+    rows = await db.fetch(
+        "select message_id from campaign_row where campaign_id = $1 and n <= $2 and message_id is not null"
+        " order by n desc limit $3",
+        campaign_id, until, limit,
+    )  # fmt: skip
+    return [row["message_id"] for row in rows]
+
+
 async def waiting(db: Db, message_ids: Sequence[int]) -> list[int]:
     """Those of the messages that wait to be written now, or are being written: no schedule and no window keeps them."""
     rows = await db.fetch(
@@ -197,25 +208,38 @@ class Became(NamedTuple):
     refunded_milli: int
 
 
-async def became(db: Db, campaign_id: int) -> list[Became]:
+async def became(db: Db, campaign_id: int, since: datetime) -> list[Became]:
+    """since: when it was confirmed. Its messages are younger, so nobody reads all that there are."""
     rows = await db.fetch(
         "select m.state, m.error, count(*), sum(m.price_milli)::bigint, coalesce(sum(m.refunded_milli), 0)::bigint"
-        " from campaign_row r join message m on m.id = r.message_id where r.campaign_id = $1"
-        " group by 1, 2 order by 3 desc, 1, 2",
-        campaign_id,
-    )
+        " from campaign_row r join message m on m.id = r.message_id"
+        " where r.campaign_id = $1 and m.id >= $2 group by 1, 2 order by 3 desc, 1, 2",
+        campaign_id, _lowest(since),
+    )  # fmt: skip
     return [Became(*row) for row in rows]
 
 
-async def pace(db: Db, campaign_id: int, minutes: int) -> list[tuple[datetime, int]]:
-    """Messages that operators took, by minute; the last so many minutes that had any."""
+def _lowest(since: datetime) -> int:
+    """Of the ids of messages from then on, by whatever clock."""
+    return lowest_at(since - timedelta(hours=1))
+
+
+class Minute(NamedTuple):
+    at: datetime
+    messages: int  # that operators took in it
+    lately: int  # of these in the last ten seconds
+
+
+async def pace(db: Db, campaign_id: int, since: datetime, minutes: int) -> list[Minute]:
+    """The last so many minutes that had any, in order. since: as above."""
     rows = await db.fetch(
-        "select date_trunc('minute', m.sent_at) as minute, count(*)"
+        "select date_trunc('minute', m.sent_at) as minute, count(*),"
+        " count(*) filter (where m.sent_at > now() - interval '10 seconds')"
         " from campaign_row r join message m on m.id = r.message_id"
-        " where r.campaign_id = $1 and m.sent_at is not null group by 1 order by 1 desc limit $2",
-        campaign_id, minutes,
+        " where r.campaign_id = $1 and m.id >= $2 and m.sent_at is not null group by 1 order by 1 desc limit $3",
+        campaign_id, _lowest(since), minutes,
     )  # fmt: skip
-    return [(row[0], row[1]) for row in reversed(rows)]
+    return [Minute(*row) for row in reversed(rows)]
 
 
 async def erase(db: Database, account_id: int, before: datetime, limit: int) -> int:
@@ -223,14 +247,14 @@ async def erase(db: Database, account_id: int, before: datetime, limit: int) -> 
     cancelled. To be called until it gives 0. What became of the campaign's messages is kept as numbers."""
     async with db.transaction() as tx:
         campaign = await tx.fetchrow(
-            "select id, outcome is null as moving from campaign where account_id = $1 and erased_at is null"
+            "select id, started_at, outcome is null as moving from campaign where account_id = $1 and erased_at is null"
             " and (ended_at < $2 or (state = 4 and changed_at < $2)) order by id limit 1 for update",
             account_id, before,
         )  # fmt: skip
         if campaign is None:
             return 0
         if campaign["moving"]:
-            await freeze(tx, campaign["id"], await became(tx, campaign["id"]))
+            await freeze(tx, campaign["id"], await became(tx, campaign["id"], campaign["started_at"]))
         gone = await tx.execute(
             "delete from campaign_row where campaign_id = $1"
             " and n in (select n from campaign_row where campaign_id = $1 order by n limit $2)",

@@ -7,7 +7,7 @@ const number = n => n.toLocaleString(root.lang);
 /* Toasts: news go after some seconds, errors stay until they are dismissed. */
 function toast(text, bad = false) {
   const box = document.getElementById("toasts"), model = document.getElementById("toast-new");
-  if (!box || !model) return;
+  if (!box || !model || (bad && box.lastElementChild?.textContent.trim() === text)) return;
   const one = model.content.firstElementChild.cloneNode(true);
   one.querySelector("span").textContent = text;
   if (bad) {
