@@ -9,7 +9,7 @@ from cyclopts import App
 
 from pombo.cli.program import COMMANDS, program
 from pombo.config import Config
-from pombo.errors import Refusal
+from pombo.errors import Limit, Refusal
 from pombo.message import FINAL, LEGACY_STATUS, State
 
 _DOCS = Path(__file__).parent.parent / "docs"
@@ -89,6 +89,11 @@ def test_every_command_and_every_option_has_its_line_of_help(words: str) -> None
 def test_every_refusal_is_documented_with_whether_to_try_again(refusal: Refusal) -> None:
     [row] = [row for row in _rows(_LEGACY_API) if row[0] == f"`{refusal.text}`"]
     assert row[2].startswith("yes" if refusal.retryable else "no")
+
+
+def test_every_limit_is_documented_where_the_figures_are() -> None:
+    metrics = (_DOCS / "metrics.md").read_text(encoding="utf-8")
+    assert all(f"`{limit}`" in metrics for limit in Limit)
 
 
 @pytest.mark.parametrize("state", State)

@@ -40,9 +40,15 @@ MUTATIONS = {
     ),
     "a retry is another message": Mutation(
         "accept/intake.py",
-        "                if first is not None:\n",
-        "                s.client_ref += 'x' if first else ''\n                if first is not None and not s.client_ref:\n",
+        "                if (s.account.id, s.client_ref) in known:\n",
+        "                s.client_ref += 'x'\n                if (s.account.id, s.client_ref) in known:\n",
         "accept/test_legacy_same_id.py::test_50_requests_with_one_id_at_the_same_moment_are_one_message",
+    ),
+    "a day has no end": Mutation(
+        "store/intake.py",
+        "set balance_milli = a.balance_milli - u.cost, used_on = u.day, day_messages = u.day_messages,",
+        "set balance_milli = a.balance_milli - u.cost, used_on = u.day, day_messages = 0 * u.day_messages,",
+        "accept/test_legacy_limits.py::test_50_clients_of_two_nodes_that_race_for_a_days_last_100_messages_get_exactly_100",
     ),
     "an account is left out of a query": Mutation(
         "store/messages.py",
