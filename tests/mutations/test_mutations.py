@@ -107,8 +107,8 @@ MUTATIONS = {
     ),
     "a final state moves": Mutation(
         "store/receipts.py",
-        '" where m.id = d.id and m.state in (0, 1, 2) returning m.id, m.state"',
-        '" where m.id = d.id returning m.id, m.state"',
+        "where m.id = d.message_id and m.state in (0, 1, 2) returning m.id, m.state",
+        "where m.id = d.message_id returning m.id, m.state",
         "receipt/test_receipt_match.py::test_one_part_that_fails_fails_the_message_at_once",
     ),
     "a message is refunded twice": Mutation(
