@@ -100,6 +100,11 @@ async def test_a_file_becomes_messages_by_way_of_its_preview(panel: Panel) -> No
         (5511987654321, "Oi Ana Souza", 2),
         (5521973401188, "Oi João Lima", 2),
     ]
+    link = re.search(r'href="(/mensagens\?q=campanha-\d+-)"', page)
+    assert link
+    theirs = await client.get(link[1])
+    assert "(11) 98765-4321" in theirs and "(21) 97340-1188" in theirs
+    assert "97340-1188" not in await client.get(link[1].replace("campanha-", "campanha-9"))
     table = await client.get(f"{campaign}/recusadas.csv")
     assert table.splitlines()[1:] == [
         "4;11 3864-2210;Telefone fixo;Use um celular, com 9",

@@ -9,6 +9,7 @@ from litestar.response import Stream
 
 from pombo.campaign import operations, progress
 from pombo.campaign.check import Letters
+from pombo.campaign.doors import prefix
 from pombo.campaign.operations import Who, Wrong
 from pombo.campaign.progress import Progress
 from pombo.campaign.reasons import Reason
@@ -116,6 +117,9 @@ async def _shown(request: Asked, campaign: Campaign) -> dict[str, Any]:
         "campaign": campaign,
         "far": far,
         "standing": standing,
+        "messages": f"/mensagens?q={prefix(campaign.id)}"
+        if request.app.state.nav.has("/mensagens", role)
+        else "",
         "paused": campaign.state == State.PAUSED,
         "state_key": f"{campaign.state}{standing.word}{far.left > 0}",
         "moving": campaign.state in _MOVING or far.left > 0 or far.taken > 0,

@@ -1,5 +1,6 @@
 """The filters of the page of messages: from its address to what the store is asked, and back."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from pombo.message import MessageClass, State
 from pombo.store.listing import Which
 
 _FIELDS = ("q", "periodo", "de", "ate", "situacao", "conexao", "classe")
+_OF_CAMPAIGN = re.compile(r"campanha-\d+-", re.ASCII)  # what the ids of a campaign's messages begin with
 _MOST_CHARACTERS = 200
 _MOST_DAYS = 366
 _HIGHEST_ID = 2**63 - 1
@@ -115,6 +117,8 @@ class Filters(NamedTuple):
             message_class=CLASSES.get(self.message_class),
             sent_before=now - _WITHOUT_RECEIPT if self.state == "sem-dlr" else None,
         )
+        if _OF_CAMPAIGN.fullmatch(self.q):
+            return which._replace(ref_prefix=self.q)
         wanted = country.normalise(self.q, None) if self.q else None
         return which._replace(number=wanted) if wanted else which._replace(text=self.q)
 
