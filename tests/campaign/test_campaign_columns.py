@@ -59,6 +59,8 @@ def test_a_column_that_is_ignored_gives_no_word() -> None:
         ("+55 11 3864-2210", Reason.FIXED_LINE),
         ("+1 202 555 0123", Reason.FOREIGN),
         ("0044 20 7946 0958", Reason.FOREIGN),
+        ("1,19876E+10", Reason.ROUNDED),
+        ("1.19876e10", Reason.ROUNDED),
         ("Ana", Reason.BAD_NUMBER),
         ("(20) 98765-4321", Reason.BAD_NUMBER),
         ("119876543210", Reason.BAD_NUMBER),

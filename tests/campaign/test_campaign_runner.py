@@ -163,6 +163,39 @@ async def test_who_is_thought_dead_and_is_not_does_no_harm(office: Office, small
     assert (await office.campaign(campaign_id)).accepted == 6
 
 
+class Late(Database):
+    """Comes to its commit when it is told to."""
+
+    def __init__(self, db: Database) -> None:
+        super().__init__(db._pool)
+        self.there, self.go_on = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def transaction(self, begin: str = "begin") -> AsyncIterator["asyncpg.Connection[Any]"]:
+        self.there.set()
+        await self.go_on.wait()
+        async with super().transaction(begin) as tx:
+            yield tx
+
+
+async def test_a_page_that_two_have_checked_counts_once(office: Office, small_pages: None) -> None:
+    campaign_id = await office.upload(b"Celular\n1138642210\n11987654321\n11987654322\n11987654323\n")
+    campaign = await office.campaign(campaign_id)
+    message = operations.Message("a", campaign.uses, "oi", "", 1, True)
+    await operations.set_message(office.db, 1, campaign_id, message, CAMILA)
+    db = Late(office.db)
+    late = asyncio.create_task(Runner(office.doors()._replace(db=db), most_waiting=10**9).step())
+    await db.there.wait()
+    await lapse(office)
+    another = office.new_runner()
+    await another.step()
+    assert (await office.campaign(campaign_id)).state == State.CHECKING
+    db.go_on.set()
+    await late
+    await office.until(campaign_id, State.CHECKED, another)
+    assert (await office.campaign(campaign_id)).refused == 1
+
+
 async def test_a_commit_that_was_not_confirmed_is_asked_about_again(
     office: Office, small_pages: None
 ) -> None:

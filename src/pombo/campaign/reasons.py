@@ -1,11 +1,13 @@
 """Why a row becomes no message, finer than the refusals of the API: a person can mend the file with them."""
 
+import re
 from enum import StrEnum
 
 from pombo import number
 from pombo.errors import Refusal
 
 _MOST_CHARACTERS = 64  # as number.py
+_ROUNDED = re.compile(r"\d[.,]\d+E\+?\d+", re.ASCII | re.IGNORECASE)
 
 
 class Reason(StrEnum):
@@ -15,6 +17,7 @@ class Reason(StrEnum):
     NO_DDD = "no_ddd"
     FIXED_LINE = "fixed_line"
     FOREIGN = "foreign"
+    ROUNDED = "rounded"  # 1,19876E+10: a spreadsheet took it for a quantity and lost its last digits
     BAD_NUMBER = "bad_number"
     SHIFTED = "shifted"  # more cells than titles: which text belongs where cannot be told
     EMPTY_VARIABLE = "empty_variable"
@@ -49,6 +52,8 @@ def of_number(destination: str) -> Reason:
         return Reason.NO_NUMBER
     if len(destination) > _MOST_CHARACTERS or not digits:
         return Reason.BAD_NUMBER
+    if _ROUNDED.fullmatch(destination.strip()):
+        return Reason.ROUNDED
     if destination.lstrip().startswith(("+", "00")) and not digits.lstrip("0").startswith("55"):
         return Reason.FOREIGN
     national = digits.lstrip("0")

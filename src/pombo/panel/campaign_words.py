@@ -66,7 +66,10 @@ REASONS: Mapping[Reason, Refused] = {
     Reason.NO_DDD: Refused(noted("Falta o DDD"), noted("Complete no arquivo"), noted("sem DDD")),
     Reason.FIXED_LINE: Refused(noted("Telefone fixo"), noted("Use um celular, com 9"), noted("fixos")),
     Reason.FOREIGN: Refused(
-        noted("Número de outro país"), noted("Use um celular do Brasil"), noted("de outro país")
+        noted("Número de outro país"), noted("Sua conta não envia para lá"), noted("de outro país")
+    ),
+    Reason.ROUNDED: Refused(
+        noted("Arredondado pela planilha"), noted("Formate a coluna como texto"), noted("arredondadas")
     ),
     Reason.BAD_NUMBER: Refused(noted("Não é um celular"), noted("Corrija no arquivo"), noted("inválidas")),
     Reason.SHIFTED: Refused(
