@@ -46,18 +46,16 @@ async def server(
 async def panel(server: Server) -> AsyncIterator[Panel]:
     """A new account of the test's own on it."""
     await server.db.execute("delete from sign_in_try")
-    panel = await server.panel()
-    yield panel
-    await panel.close()
+    yield await server.panel()
+    await server.close()
 
 
 @pytest.fixture
 async def own_panel(database_url: str, tmp_path: Path) -> AsyncIterator[Panel]:
     """A server and a database of the test's own, which it may break."""
     async with serving(database_url, tmp_path) as server:
-        panel = await server.panel()
-        yield panel
-        await panel.close()
+        yield await server.panel()
+        await server.close()
 
 
 @pytest.fixture(scope="session")

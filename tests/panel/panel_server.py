@@ -67,6 +67,7 @@ class Server:
 
     def __init__(self, node: Node, doors: Doors, http: web.Server, url: str) -> None:
         assert http.live is not None
+        self._panels: list[Panel] = []
         self.live = http.live
         self.stop = http.stop
         self.node = node
@@ -78,8 +79,14 @@ class Server:
         """A new account on it."""
         token = new_token()
         panel = Panel(self, 0, token)
+        self._panels.append(panel)
         panel.account_id = await panel.account(f"Clínica Aurora {next(_numbers)}", token)
         return panel
+
+    async def close(self) -> None:
+        """The browsers of everybody who has been there."""
+        while self._panels:
+            await self._panels.pop().close()
 
 
 class Panel:

@@ -28,6 +28,7 @@ PAGES = [
     "/mensagens",
     "/mensagens?q=nada",
     "/relatorios",
+    "/perfil/configuracoes",
     "/perfil/idioma",
     "/perfil/seguranca",
     "/perfil/usuarios",

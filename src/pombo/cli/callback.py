@@ -1,23 +1,23 @@
 """`callback set|endpoints|secret|remove`: where accounts are called."""
 
-import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_network
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Group
 from rich.text import Text
 
+from pombo.callback import endpoints
 from pombo.callback.address import check_url, split_url
 from pombo.callback.guard import literal_address, may_dial
-from pombo.callback.sign import new_secret, show_secret
+from pombo.callback.sign import show_secret
 from pombo.cli.answer import Answer, note, table
 from pombo.cli.options import EVERY, Every
 from pombo.errors import PomboError
 from pombo.message import CallbackKind
 from pombo.store import accounts, callbacks
-from pombo.store.database import Database
 
 Account = Annotated[str, Parameter(help="Name or id.")]
 Kind = Annotated[Literal["dlr", "mo"], Parameter(help="dlr: final states of messages. mo: replies.")]
@@ -49,14 +49,8 @@ async def register(
     number = CallbackKind[kind.upper()]
     async with every.changing("callback.set") as (change, secrets):
         row = await accounts.account(change.db, account)
-        before = await _registered(change.db, row["id"], number)
-        await callbacks.set_endpoint(
-            change.db, row["id"], number, url,
-            literal=literal, any_2xx=any_2xx, secret_sealed=secrets.seal(new_secret()),
-        )  # fmt: skip
-        kept = await _endpoint(change.db, row["id"], row["name"], number)
-        change.record(
-            f"account {row['id']}", before=None if before is None else _told(before), after=_told(kept)
+        kept = await endpoints.register(
+            change, secrets, row["id"], number, url, _ANYWHERE, literal=literal, any_2xx=any_2xx
         )
     if address is not None and not may_dial(address, allowed):
         note(
@@ -115,12 +109,8 @@ async def secret(
     number = CallbackKind[kind.upper()]
     async with every.changing("callback.secret") as (change, secrets):
         row = await accounts.account(change.db, account)
-        if rotate:
-            await callbacks.set_endpoint_secret(change.db, row["id"], number, secrets.seal(new_secret()))
-        kept = await _endpoint(change.db, row["id"], row["name"], number)
-        # Who looked at the secret may sign as we do: that is worth a record, too.
-        change.record(f"account {row['id']}", after={"kind": kind, "rotated": rotate})
-    text = show_secret(secrets.unseal(kept.secret_sealed))
+        with _told_where(row["name"], number):
+            text = await endpoints.secret(change, secrets, row["id"], number, rotate=rotate)
     facts = {"account": row["id"], "kind": kind, "secret": text, "rotated": rotate}
     return Answer(facts, Text(f"{'New signing' if rotate else 'Signing'} secret: {text}", style="bold"))
 
@@ -130,34 +120,18 @@ async def remove(account: Account, /, *, kind: Kind, every: Every = EVERY) -> An
     number = CallbackKind[kind.upper()]
     async with every.changing("callback.remove") as (change, _):
         row = await accounts.account(change.db, account)
-        gone = await _endpoint(change.db, row["id"], row["name"], number)
-        await callbacks.delete_endpoint(change.db, row["id"], number)
-        change.record(f"account {row['id']}", before=_told(gone))
+        with _told_where(row["name"], number):
+            await endpoints.remove(change, row["id"], number)
     return Answer(
         {"account": row["id"], "kind": kind}, Text(f"{row['name']} is called for {kind.upper()} no more.")
     )
 
 
-async def _registered(db: Database, account_id: int, kind: CallbackKind) -> callbacks.EndpointRow | None:
-    return next((row for row in await callbacks.endpoints_of(db, account_id) if row.kind == kind), None)
-
-
-async def _endpoint(db: Database, account_id: int, name: str, kind: CallbackKind) -> callbacks.EndpointRow:
-    found = await _registered(db, account_id, kind)
-    if found is None:
+@contextmanager
+def _told_where(name: str, kind: CallbackKind) -> Iterator[None]:
+    try:
+        yield
+    except endpoints.NotRegistered:
         raise PomboError(
             f"{name} has no URL registered for {kind.name.lower()}. See `pombo callback endpoints`."
-        )
-    return found
-
-
-def _told(row: callbacks.EndpointRow) -> dict[str, Any]:
-    """For the audit trail. What stands in a URL behind the host may be the customer's password, so only its hash is told."""
-    parts = urlsplit(row.url)
-    origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    return {
-        "kind": CallbackKind(row.kind).name.lower(),
-        "url": f"{origin}/… (SHA-256 {hashlib.sha256(row.url.encode()).hexdigest()[:7]}…)",
-        "literal": row.literal,
-        "any_2xx": row.any_2xx,
-    }
+        ) from None

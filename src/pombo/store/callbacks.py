@@ -352,3 +352,9 @@ async def delete_endpoint(db: Db, account_id: int, kind: int) -> bool:
         "delete from endpoint where account_id = $1 and kind = $2 returning 1", account_id, kind
     )
     return bool(rows)
+
+
+async def saved_at(db: Db, account_id: int) -> dict[int, datetime]:
+    """When each of an account's endpoints was changed last, by its kind."""
+    rows = await db.fetch("select kind, updated_at from endpoint where account_id = $1", account_id)
+    return dict(map(tuple, rows))
