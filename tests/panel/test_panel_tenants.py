@@ -12,6 +12,7 @@ from panel_server import Client, Panel
 from people_rows import conversation_of, message, reply
 
 from pombo.account import contacts, templates
+from pombo.account.people import Role
 from pombo.panel import handlers
 from pombo.store.audit import Actor
 from pombo.store.contacts import Contact
@@ -69,6 +70,18 @@ async def _callback(panel: Panel) -> int:
     return int(callback_id)
 
 
+async def _person(panel: Panel) -> int:
+    person_id = await panel.person(Role.VIEWER)
+    await panel.db.execute("update person set name = $2 where id = $1", person_id, CANARY)
+    return person_id
+
+
+async def _session(panel: Panel) -> int:
+    await panel.signed_in(Role.VIEWER)
+    person_id = await panel.person(Role.VIEWER)
+    return int(await panel.db.fetchval("select max(id) from panel_session where person_id = $1", person_id))
+
+
 # What an id in a path stands for.
 OWNED: dict[str, Callable[[Panel], Awaitable[int]]] = {
     "contact_id": _contact,
@@ -79,8 +92,10 @@ OWNED: dict[str, Callable[[Panel], Awaitable[int]]] = {
     "view_id": _view,
     "token_id": _token,
     "callback_id": _callback,
+    "person_id": _person,
+    "session_id": _session,
 }
-WORDS = {"what": ["dias"], "code": []}  # no ids; whoever has a code comes in with it
+WORDS = {"what": ["dias"], "kind": ["dlr"], "code": []}  # no ids; whoever has a code comes in with it
 ROUTES = [
     (method, path) for handler in handlers for path in sorted(handler.paths) for method in sorted(handler.http_methods)
 ]  # fmt: skip
@@ -91,6 +106,9 @@ _PARAMETER = re.compile(r"\{(\w+):\w+\}")
 async def _said(client: Client, method: str, path: str) -> tuple[int, str]:
     """Status and page, without the path itself and what differs from page to page."""
     headers = {"X-CSRF-Token": client.csrf}
+    client.http.cookie_jar.clear(
+        lambda cookie: cookie.key == "pombo_aviso"
+    )  # what the page before leaves to be told
     async with client.http.request(method, path, headers=headers, allow_redirects=False) as answer:
         page = await answer.text()
     return answer.status, re.sub(r"\b\d{6,}\b", "N", page.replace(path, "PATH"))
@@ -159,6 +177,8 @@ async def test_whoever_is_not_signed_in_is_shown_the_door_on_every_route(panel: 
         at = path
         for name, one in ids.items():
             at = at.replace(f"{{{name}:int}}", str(one))
-        status, page = await _said(stranger, method, at.replace("{what:str}", "dias"))
+        status, page = await _said(
+            stranger, method, at.replace("{what:str}", "dias").replace("{kind:str}", "dlr")
+        )
         assert status in (303, 401, 403), (method, path, status)
         assert CANARY not in page

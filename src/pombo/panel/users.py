@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from litestar.exceptions import NotFoundException
+
 from pombo.account import people
 from pombo.account.people import Fault, Refused
 from pombo.panel.page import Asked, Page, Role, act, doors_of, form_of, person_of, redirect, render, show
@@ -15,7 +17,6 @@ _WHY = {
     Fault.EMAIL: noted("Isto não é um endereço de e-mail."),
     Fault.NAME: noted("O nome é longo demais: no máximo 100 caracteres."),
     Fault.TAKEN: noted("Este e-mail já entra no painel, nesta conta ou em outra."),
-    Fault.GONE: noted("Esta pessoa já não está na conta."),
     Fault.LAST_ADMIN: noted("É o último administrador da conta. Dê o perfil a outra pessoa antes."),
 }
 _MAY = {
@@ -93,6 +94,8 @@ def _link(request: Asked, code: str) -> str:
 
 
 async def _refused(request: Asked, refused: Refused) -> Page:
+    if refused.fault is Fault.GONE:
+        raise NotFoundException from None
     return await _page(request, refused=_(_WHY[refused.fault]))  # type: ignore[index]
 
 
