@@ -5,6 +5,7 @@ import itertools
 import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -44,17 +45,23 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """URL of a PostgreSQL of this worker's own, whose database `blank` has the schema and no rows."""
+def postgres_data() -> Iterator[Path]:
+    """The data directory of `postgres`."""
     data = new_directory()
-    embedded = Embedded(data)
+    yield data
+    shutil.rmtree(data)
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_data: Path) -> Iterator[str]:
+    """URL of a PostgreSQL of this worker's own, whose database `blank` has the schema and no rows."""
+    embedded = Embedded(postgres_data)
     url = _run(embedded.start)
     try:
         _run(lambda: _make_template(url))
         yield url
     finally:
         _run(embedded.stop)
-        shutil.rmtree(data)
 
 
 @pytest.fixture

@@ -44,6 +44,9 @@ _ZONES: dict[int, tuple[str, ...]] = {
     97: ("America/Manaus", "America/Eirunepe"),  # the west of Amazonas has the hour of Acre
 }
 
+ERASED = 0  # in place of a number that was erased (store/privacy.py); shown as a dash
+
+_DASH = "—"
 _COUNTRY = "55"
 _BRAZIL = 55_00000000000  # in front of 11 digits
 _LONGEST = 64  # characters that anybody needs to type a number
@@ -100,12 +103,16 @@ def national_form(handset: str) -> str:
 
 def pretty(number: int) -> str:
     """`(11) 99999-9999`, for people. A number of elsewhere is `+` and its digits."""
+    if number == ERASED:
+        return _DASH
     country, digits = _split(number)
     return f"({digits[:2]}) {digits[2:-4]}-{digits[-4:]}" if country else f"+{digits}"
 
 
 def masked(number: int) -> str:
     """`(11) 9****-9999`, for people who need not see the number."""
+    if number == ERASED:
+        return _DASH
     country, digits = _split(number)
     if country:
         return f"({digits[:2]}) {digits[2]}{'*' * (len(digits) - 7)}-{digits[-4:]}"

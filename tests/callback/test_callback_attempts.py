@@ -13,7 +13,8 @@ from test_callback_guard import REFUSED
 
 from pombo.callback.figures import Cause
 from pombo.message import CallbackKind, CallbackState
-from pombo.store import deliveries
+from pombo.store import deliveries, privacy
+from pombo.store.privacy import Of
 
 pytestmark = pytest.mark.anyio
 
@@ -120,7 +121,8 @@ async def test_attempts_of_erased_messages_keep_no_number_and_no_answer(
     deliverer = await deliver()
     await receiver.got(4)
     await deliverer.stop()
-    await deliveries.erase(outbox.database, CallbackKind.DLR, [jobs[0].subject_id, jobs[1].subject_id, reply])
+    async with outbox.database.transaction() as tx:
+        await privacy.erase_texts(tx, Of.MESSAGE, [jobs[0].subject_id, jobs[1].subject_id, reply])
     erased, also_erased, kept, of_reply = await outbox.attempts()
     assert [(row["url"], row["signature"], row["answer"]) for row in (erased, also_erased)] == [
         ("", "", b"")
@@ -128,7 +130,8 @@ async def test_attempts_of_erased_messages_keep_no_number_and_no_answer(
     assert (erased["status"], erased["address"]) == (200, "127.0.0.1")
     assert "11999999999" in kept["url"] and b"11999999999" in kept["answer"]
     assert "SIM" in of_reply["url"]
-    await deliveries.erase(outbox.database, CallbackKind.MO, [reply])
+    async with outbox.database.transaction() as tx:
+        await privacy.erase_texts(tx, Of.REPLY, [reply])
     assert (await outbox.attempts())[3]["url"] == ""
 
 

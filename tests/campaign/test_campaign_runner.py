@@ -19,7 +19,7 @@ from pombo.campaign.states import State
 from pombo.errors import Unavailable
 from pombo.message import MessageClass
 from pombo.message import State as MessageState
-from pombo.store import blocks, campaign_rows, campaigns
+from pombo.store import blocks, campaign_rows, campaigns, privacy
 from pombo.store.database import Database
 from rows import SECRETS
 
@@ -424,8 +424,10 @@ async def test_rows_are_erased_when_their_time_is_over_and_the_figures_stay(offi
 
 async def test_a_person_who_asks_for_it_is_forgotten_and_gets_nothing(office: Office) -> None:
     campaign_id = await office.started(FILE, "Oi {nome}")
-    assert await campaign_rows.forget_number(office.db, 2, 5511987654321) == 0
-    assert await campaign_rows.forget_number(office.db, 1, 5511987654321) == 1
+    for account_id, rows in ((2, 0), (1, 1)):
+        async with office.db.transaction() as tx:
+            erased = await privacy.erase(tx, privacy.Of.NUMBER, 5511987654321, account_id)
+        assert erased["campaign_row"] == rows
     await office.until(campaign_id, State.DONE)
     assert sorted(await office.sent()) == EVERYBODY[1:]
     assert "98765432" + "1" not in str(await office.db.fetch("select * from campaign_row"))

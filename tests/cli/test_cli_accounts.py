@@ -74,7 +74,7 @@ def test_account_list_shows_balances_and_prices(pombo: Pombo) -> None:
                 "account": 1, "name": "Café & Cia", "active": True, "balance_milli": 1_234_500,
                 "available_milli": 1_234_500, "billing": "prepaid", "limit_milli": 0, "low_balance_milli": 0,
                 "price_milli": 80, "refund_rejected": True, "refund_undelivered": False, "class": "transactional",
-                "text_mode": "ascii", "addresses": [], "window": "mon-sat 09:00-22:00", "demo": False,
+                "text_mode": "ascii", "addresses": [], "window": "mon-sat 09:00-22:00", "retention_days": 90, "demo": False,
                     "time_zone": "America/Sao_Paulo",
                     "requests_per_s": 0, "messages_per_s": 0, "messages_per_day": 0, "spend_per_day_milli": 0,
                     "messages_per_prefix": 0, "max_parts": 10, "countries": ["BR"],

@@ -28,7 +28,7 @@ READING = {
     "route list", "route explain", "queue list", "receipt list", "callback endpoints", "callback list", "callback show",
     "reply list", "shortcode list", "link list",
     "block list", "block check", "block export", "audit list", "audit verify", "audit export", "explain",
-    "status", "doctor", "backup",
+    "privacy search", "privacy access", "status", "doctor", "backup",
 }  # fmt: skip
 # What they do is no change of a person's: they run the platform; a message and its charge are their own record.
 WITHOUT = {"demo", "serve", "migrate", "send"}
@@ -132,6 +132,10 @@ CHANGES: dict[str, tuple[tuple[str, ...], Needs, str, str]] = {
     "link add": (LINK[2:], (), "link.add", "account 1"),
     "link remove": (LINK[2:], (LINK,), "link.remove", "account 1"),
     "link guard": (("--account", "loja"), (), "link.guard", "account 1"),
+    "privacy export": (
+        ("11987654321", "--file", "NEW"), (SEND,), "privacy.export", "number (11) 9****-4321"
+    ),
+    "privacy erase": (("11987654321", "--yes"), (a_reply,), "privacy.erase", "number (11) 9****-4321"),
     "block confirmation": (("canary-text", "--account", "loja"), (), "block.confirmation", "account 1"),
 }  # fmt: skip
 
@@ -162,7 +166,8 @@ def test_a_command_leaves_one_record_without_secrets(
     done(operator, database_url, needs)
     before = len(records(database_url))
 
-    given = [str(tmp_path / "numbers.csv") if argument == "FILE" else argument for argument in arguments]
+    files = {"FILE": str(tmp_path / "numbers.csv"), "NEW": str(tmp_path / "new")}
+    given = [files.get(argument, argument) for argument in arguments]
     ran = operator(*words.split(), *given, "--json", stdin=b"canary-token-1")
 
     assert ran.code == 0, ran

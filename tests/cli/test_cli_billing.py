@@ -48,7 +48,7 @@ def test_terms_are_changed_one_by_one(loja: Pombo) -> None:
         "account": 1, "name": "loja", "active": True, "balance_milli": 10_000, "available_milli": 110_000,
         "billing": "postpaid", "limit_milli": 100_000, "low_balance_milli": 50_000, "price_milli": 70,
         "refund_rejected": False, "refund_undelivered": True, "class": "otp", "text_mode": "ascii", "addresses": [],
-        "window": "mon-sat 09:00-22:00", "time_zone": "America/Sao_Paulo", "demo": False,
+        "window": "mon-sat 09:00-22:00", "retention_days": 90, "time_zone": "America/Sao_Paulo", "demo": False,
         "requests_per_s": 0, "messages_per_s": 0, "messages_per_day": 0,
         "spend_per_day_milli": 0, "messages_per_prefix": 0, "max_parts": 10, "countries": ["BR"],
         "used_today": {"messages": 0, "spent_milli": 0}, "prefixes_at_limit": [],

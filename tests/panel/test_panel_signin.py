@@ -44,6 +44,11 @@ async def test_a_password_lets_in_and_on_to_where_one_wanted_to_go(panel: Panel)
     assert await enter(panel, client, depois="/perfil/idioma?x=1") == "/perfil/idioma?x=1"
     page = await client.get("/perfil/idioma")
     assert "Clínica Aurora" in page and "Ana" in page
+    [access] = await panel.db.fetch(
+        "select who, what, address, account_id, times from access where kind = 'panel'"
+    )
+    person_id = await panel.db.fetchval("select id from person where email = $1", email(panel))
+    assert tuple(access) == (f"person {person_id}", "sign in", "127.0.0.1", panel.account_id, 1)
 
 
 @pytest.mark.parametrize(

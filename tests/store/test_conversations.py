@@ -1,15 +1,17 @@
 """What people read as conversations, on the real store."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from pombo.account.secret import Secrets
-from pombo.store import blocks, contacts, conversations, inbox, owners
+from pombo.store import blocks, contacts, conversations, inbox, owners, privacy
 from pombo.store.contacts import Contact
 from pombo.store.conversations import Which
 from pombo.store.database import Database
+from pombo.store.privacy import PLACES, Of
 
 pytestmark = pytest.mark.anyio
 
@@ -185,9 +187,8 @@ async def test_a_number_of_another_country_has_a_name_and_both_sides_and_is_eras
     await desk.reply(abroad, "hola")
     [row] = await conversations.listed(desk.db, 1, Which(), None, 9)
     assert (row["number"], row["name"]) == (abroad, "Eva")
-    assert len(await conversations.of_number(desk.db, None, abroad)) == 1
     async with desk.db.transaction() as tx:
-        assert await conversations.erase_number(tx, 1, abroad) == 1
+        assert (await privacy.erase(tx, Of.NUMBER, abroad, 1))["conversation"] == 1
 
 
 async def test_conversations_are_found_by_digits_by_name_and_by_who_opted_out(desk: Desk) -> None:
@@ -242,14 +243,19 @@ async def test_all_of_a_number_is_found_and_erased_of_one_account_or_of_all(desk
         await desk.reply(ANA, account_id=account_id)
         await contacts.add(desk.db, account_id, Contact(ANA, "Ana", ["vip"], "liga à tarde"))
     await desk.reply(BIA)
-    assert [row["account_id"] for row in await conversations.of_number(desk.db, None, ANA)] == [1, 2]
-    assert [row["note"] for row in await contacts.of_number(desk.db, 2, ANA)] == ["liga à tarde"]
+    kept = [place for place in PLACES if place.table in ("contact", "conversation")]
 
+    async def accounts_of(number: int) -> list[list[int]]:
+        return [
+            [json.loads(row)["account_id"] for row in await privacy.found(desk.db, place, number, None)]
+            for place in kept
+        ]
+
+    assert await accounts_of(ANA) == [[1, 2], [1, 2]]
     async with desk.db.transaction() as tx:
-        assert await conversations.erase_number(tx, 1, ANA) == await contacts.erase_number(tx, 1, ANA) == 1
-    assert [row["account_id"] for row in await contacts.of_number(desk.db, None, ANA)] == [2]
+        assert (await privacy.erase(tx, Of.NUMBER, ANA, 1))["contact"] == 1
+    assert await accounts_of(ANA) == [[2], [2]]
     async with desk.db.transaction() as tx:
-        assert (
-            await conversations.erase_number(tx, None, ANA) == await contacts.erase_number(tx, None, ANA) == 1
-        )
+        await privacy.erase(tx, Of.NUMBER, ANA, None)
+    assert await accounts_of(ANA) == [[], []]
     assert await desk.listed() == [str(BIA)]

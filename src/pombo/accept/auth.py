@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from pombo.accept.access import AccessLog
 from pombo.accept.caller import Caller
 from pombo.accept.guessing import Guessing
 from pombo.account.account import Account
@@ -49,6 +50,7 @@ class Authenticator:
         self._asking: asyncio.Task[None] | None = None
         self._used: dict[int, float] = {}  # by token: when last, by the monotonic clock; not written yet
         self.guessing = Guessing()
+        self.access_log = AccessLog(db)
 
     async def account(self, token: str, caller: Caller, scope: Scope) -> Account | None:
         """None for a token that is unknown, over, or not for this scope or address.
@@ -87,6 +89,7 @@ class Authenticator:
             if known is not None and known.allows(scope, caller.address, today):
                 allowed[token] = known.account
                 self._used[known.id] = now
+                self.access_log.note(known, scope, caller.address, today)
             else:
                 allowed[token] = None
                 if token and len(token) <= _MOST_CHARACTERS:

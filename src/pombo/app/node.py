@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import structlog
 
+from pombo.accept import access
 from pombo.accept.auth import Authenticator
 from pombo.accept.intake import Intake
 from pombo.accept.legacy import LegacyApi
@@ -16,6 +17,7 @@ from pombo.account import holidays
 from pombo.account.secret import Secrets
 from pombo.app import campaigns, identity, stages
 from pombo.app.chores import Chores, every
+from pombo.app.erasing import Erasing
 from pombo.app.health import Health
 from pombo.app.listener import Listener
 from pombo.app.metrics import Metrics, Sources
@@ -249,6 +251,9 @@ class Node:
             asyncio.create_task(every(_RELOAD_S, self._reload), name="reload"),
             asyncio.create_task(every(_RELOAD_S, self._routing.refresh_operators), name="operators"),
             asyncio.create_task(every(_USES_S, self._authenticator.write_uses), name="uses of tokens"),
+            asyncio.create_task(
+                every(access.WRITE_S, self._authenticator.access_log.write), name="access log"
+            ),
         ]
         self._waking = asyncio.create_task(self._wake.run(), name="wake")
         if not self._sends:
@@ -264,6 +269,7 @@ class Node:
             asyncio.create_task(every(_ROUTING_S, self._routing.tick), name="routing"),
             asyncio.create_task(every(_OPT_OUTS_S, self._opt_outs.step), name="opt-outs"),
             asyncio.create_task(every(_UPKEEP_S, Upkeep(self.db).step), name="upkeep"),
+            asyncio.create_task(every(_UPKEEP_S, Erasing(self.db).step), name="erasing"),
             asyncio.create_task(self._campaigns.run(), name="campaigns"),
             asyncio.create_task(every(_VACUUM_S, Vacuum(self.db).step), name="vacuum"),
         ]
@@ -276,6 +282,7 @@ class Node:
         await self._intake.stop()
         with contextlib.suppress(Unavailable):
             await self._authenticator.write_uses()
+            await self._authenticator.access_log.write()
         self._stopping = True
         await self._owner.retire()
         with contextlib.suppress(Unavailable):

@@ -11,9 +11,14 @@ _MOST_CHARACTERS = 100
 
 def this_actor() -> Actor:
     """The person's login where `sudo` or the terminal knows it, else the user that the process runs as; and from where."""
-    address = (os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_CLIENT") or "").split(" ")[0]
-    places = [_plain(place) for place in (address, _terminal()) if place]
+    places = [place for place in (this_address(), _plain(_terminal())) if place]
     return Actor(f"cli:{_plain(_login())}@{_plain(socket.gethostname())}", " ".join(places))
+
+
+def this_address() -> str:
+    """Where SSH says that the person sits; '' at the machine itself."""
+    ssh = os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_CLIENT") or ""
+    return _plain(ssh.split(" ")[0])
 
 
 def _login() -> str:

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from pombo.cli.answer import Answer, note, table
 from pombo.cli.options import EVERY, Every
+from pombo.cli.words import a_time
 from pombo.errors import PomboError
 from pombo.store import audit as store
 from pombo.store.database import Database
@@ -35,7 +35,7 @@ async def show(
     every: Every = EVERY,
 ) -> Answer:
     """Who changed what, when and from where; the newest first."""
-    which = store.Which(_time(since), _time(until), action, subject, actor)
+    which = store.Which(a_time(since), a_time(until), action, subject, actor)
     async with every.reached() as (db, _):
         records = [store.exported(row) for row in await store.listed(db, which, limit)]
     shown = table(
@@ -125,18 +125,6 @@ def _hash(text: str) -> bytes:
     if len(expected) != len(store.FIRST):
         raise PomboError("A hash is 64 hexadecimal digits, as `pombo audit verify` shows the newest.")
     return expected
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise PomboError(
-            f"{text!r} is no time. Write it as 2026-11-24 10:00 (UTC), or as 2026-11-24T10:00-03:00."
-        ) from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
 
 
 def _what(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:

@@ -71,7 +71,13 @@ class Terms:
         str | None,
         Parameter(help=f"When its marketing goes out, where its recipients are: {windows.FORM}."),
     ] = None
-
+    retention_days: Annotated[
+        int | None,
+        Parameter(
+            help="So many days the texts of its messages and replies are kept.",
+            validator=Number(gte=1, lte=3650),
+        ),
+    ] = None
     time_zone: Annotated[str | None, Parameter(help="Of its dates and days, such as America/Manaus.")] = None
 
     def columns(self) -> dict[str, Any]:
@@ -88,6 +94,7 @@ class Terms:
             "networks": None if self.from_ is None else parse_networks(self.from_),
             "marketing_window": None if self.window is None else _a_window(self.window),
             "time_zone": self.time_zone,
+            "retention_days": self.retention_days,
         }
         return {column: value for column, value in given.items() if value is not None}
 
@@ -310,6 +317,7 @@ def facts_of(row: asyncpg.Record) -> dict[str, Any]:
         "addresses": [str(network) for network in row["account_networks"]],
         "window": row["marketing_window"],
         "time_zone": row["time_zone"],
+        "retention_days": row["retention_days"],
         **limit.facts_of(row),
         "demo": row["demo"],
     }
@@ -337,6 +345,7 @@ def _shown(row: asyncpg.Record, used: limit.Used) -> Any:
             *limit.shown(row, used),
             ("marketing", row["marketing_window"]),
             ("time zone", row["time_zone"]),
+            ("texts are kept", f"{row['retention_days']} days"),
         ),
         empty="",
     )  # fmt: skip

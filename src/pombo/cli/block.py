@@ -20,6 +20,7 @@ from pombo.app.optouts import CONFIRMATION
 from pombo.cli.actor import this_actor
 from pombo.cli.answer import Answer, iso, note, table, waiting
 from pombo.cli.options import EVERY, Every, Flag
+from pombo.cli.words import a_number
 from pombo.errors import PomboError
 from pombo.number import masked
 from pombo.store import accounts, blocks
@@ -60,7 +61,7 @@ async def add(
     number: Number, /, *, account: OfAccount = None, everybody: Global = False, every: Every = EVERY
 ) -> Answer:
     """Block a number: messages to it are refused from now on. Marketing messages that wait for it end."""
-    normalised = _number(number)
+    normalised = a_number(number)
     async with every.changing("block.add") as (doing, secrets):
         of = await _list(doing.db, account, everybody)
         added, ended = await blocking.block(doing, secrets, of.block_list, normalised)
@@ -82,7 +83,7 @@ async def remove(
     every: Every = EVERY,
 ) -> Answer:
     """Take a number off a list. Who asked for it by a reply comes off at their own wish only."""
-    normalised = _number(number)
+    normalised = a_number(number)
     async with every.changing("block.remove") as (doing, secrets):
         of = await _list(doing.db, account, everybody)
         try:
@@ -101,7 +102,7 @@ async def remove(
 
 async def check(number: Number, /, *, every: Every = EVERY) -> Answer:
     """On which lists a number is, since when, and why."""
-    normalised = _number(number)
+    normalised = a_number(number)
     async with every.reached() as doors:
         found = await blocks.lists_of(doors.db, doors.secrets.number_hmac(normalised))
     facts = [
@@ -253,15 +254,6 @@ async def _list(db: Database, account: str | None, everybody: bool) -> _List:
         return _List(EVERYBODY, None)
     row = await accounts.account(db, account)
     return _List(row["id"], row["name"])
-
-
-def _number(text: str) -> int:
-    normalised = country.normalise(text, None)
-    if normalised is None:
-        raise PomboError(
-            "This is no mobile number, such as 11999999999, or +5491123456789 of another country."
-        )
-    return normalised
 
 
 def _lines(file: Path) -> list[str]:

@@ -16,6 +16,7 @@ from pombo.callback.sign import webhook_id
 from pombo.cli.actor import this_actor
 from pombo.cli.answer import Answer, age, table, waiting
 from pombo.cli.options import EVERY, Every
+from pombo.cli.words import a_time
 from pombo.errors import PomboError
 from pombo.message import CallbackKind, CallbackState
 from pombo.number import masked
@@ -50,8 +51,8 @@ class Filter:
             account_id=None if self.account is None else (await accounts.account(db, self.account))["id"],
             kind=None if self.kind is None else CallbackKind[self.kind.upper()],
             state=None if state is None else CallbackState[state.upper()],
-            since=_time(self.since),
-            until=_time(self.until),
+            since=a_time(self.since),
+            until=a_time(self.until),
             failed_since=failed_since,
         )
 
@@ -131,7 +132,7 @@ async def replay(
         raise PomboError(
             "Say which: the id of one, or --account, --kind, --since, --until, --state or --failed-since."
         )
-    since = _time(failed_since)
+    since = a_time(failed_since)
     async with every.reached() as (db, _):
         if callback is not None:
             count = await _replay_one(db, callback)
@@ -178,19 +179,6 @@ async def _one(db: Database, callback_id: int) -> asyncpg.Record:
     if row is None:
         raise PomboError(f"There is no callback {callback_id}. `pombo callback list` shows those there are.")
     return row
-
-
-def _time(text: str | None) -> datetime | None:
-    """`2026-11-24`, `2026-11-24 10:00`, `2026-11-24T10:00:00-03:00`. Without an offset it is UTC."""
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise PomboError(
-            f"{text!r} is no time. Write it as 2026-11-24 10:00 (UTC), or as 2026-11-24T10:00-03:00."
-        ) from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
 
 
 def _facts(row: asyncpg.Record, *, whole: bool) -> dict[str, Any]:

@@ -64,6 +64,7 @@ async def _facts(db: Database, row: asyncpg.Record, *, with_text: bool, with_num
         "scheduled_at": row["scheduled_at"],
         "sent_at": row["sent_at"],
         "final_at": row["final_at"],
+        "erased_at": row["erased_at"],
         "queue": _queue(told.queue, row["scheduled_at"]),
         "attempts": [_attempt(attempt) for attempt in told.attempts],
         "parked_receipts": [
@@ -77,9 +78,11 @@ async def _facts(db: Database, row: asyncpg.Record, *, with_text: bool, with_num
         "callbacks": [_callback(kind, callback) for kind, callback in told.callbacks],
     }
     if with_text:
-        facts["text"], facts["sent_text"] = row["body"], row["sent_body"] or row["body"]
+        erased = row["erased_at"] is not None
+        facts["text"] = None if erased else row["body"]
+        facts["sent_text"] = None if erased else row["sent_body"] or row["body"]
         for shown, reply in zip(facts["replies"], told.replies, strict=True):
-            shown["text"] = reply["body"]
+            shown["text"] = None if reply["erased_at"] else reply["body"]
     return facts
 
 
@@ -144,7 +147,10 @@ def _shown(facts: dict[str, Any], zone: ZoneInfo) -> RenderableType:
         f"refunded {money.show_price(facts['refunded_milli'])}\n" if facts["refunded_milli"] else "",
         (facts["state"], _STATE_STYLE.get(facts["state"], "yellow")), f"  (status {facts['status']}) {facts['error']}",
     )  # fmt: skip
-    if "text" in facts:
+    if facts["erased_at"]:
+        at = facts["erased_at"].astimezone(zone).isoformat(" ", "seconds")[:19]
+        head.append(f"\nits text was erased {at}", style="dim")
+    elif "text" in facts:
         head.append(f"\n“{facts['text']}”", style="italic")
         if facts["sent_text"] != facts["text"]:
             head.append(f"\nsent as “{facts['sent_text']}”", style="italic")
@@ -194,7 +200,7 @@ def _events(facts: dict[str, Any]) -> Iterator[_Event]:
     if facts["final_at"]:
         yield _Event(facts["final_at"], facts["state"], facts["error"], _STATE_STYLE.get(facts["state"], ""))
     for reply in facts["replies"]:
-        yield _Event(reply["received_at"], "reply", reply.get("text", f"mo_id {reply['mo_id']}"), "cyan")
+        yield _Event(reply["received_at"], "reply", reply.get("text") or f"mo_id {reply['mo_id']}", "cyan")
     for callback in facts["callbacks"]:
         yield _Event(
             callback["created_at"],

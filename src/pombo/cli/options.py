@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pombo.account.secret import Secrets
     from pombo.app import Reached
     from pombo.store.audit import Change
+    from pombo.store.database import Database
 
 Flag = Parameter(negative=())  # there is no --no-… of it
 
@@ -39,6 +40,7 @@ class Every:
         from pombo.app import reached  # all stages hang on it: not for --help
 
         async with reached(self.config(), changes=changes) as doors:
+            await _note_access(doors.db)
             yield doors
 
     @asynccontextmanager
@@ -52,6 +54,15 @@ class Every:
 
         async with self.reached() as (db, secrets), changing(db, this_actor(), action) as change:
             yield change, secrets
+
+
+async def _note_access(db: "Database") -> None:
+    """Whoever runs commands sees what customers must not see of each other."""
+    from pombo.cli import actor, program
+    from pombo.store import access
+
+    async with db.transaction("begin read write") as tx:
+        await access.note(tx, "command", actor.this_actor().name, program.running, actor.this_address())
 
 
 EVERY = Every()

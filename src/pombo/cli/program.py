@@ -96,6 +96,10 @@ COMMANDS = {
     "callback list": ("delivery:show_all", "Callbacks, the newest first."),
     "callback show": ("delivery:show", "One callback, with the request and the answer of each attempt."),
     "callback replay": ("delivery:replay", "Make callbacks again at once."),
+    "privacy export": ("privacy:export", "Write all that is kept of a number to a file."),
+    "privacy erase": ("privacy:erase", "Erase a number from everything that is kept."),
+    "privacy search": ("privacy:search", "Look for a number in every row of every table."),
+    "privacy access": ("privacy:access", "Who used the platform, when and from where."),
     "audit list": ("audit:show", "Who changed what, when and from where."),
     "audit verify": ("audit:verify", "Check that the audit trail is whole."),
     "audit export": ("audit:export", "Write the audit trail as lines of JSON."),
@@ -115,8 +119,12 @@ _GROUPS = {
     "reply": "Replies (MO) that came in.",
     "shortcode": "Whose the replies to a number are where they answer no message.",
     "callback": "Where customers are told of receipts (DLR) and replies (MO).",
+    "privacy": "What is kept of people, and who used the platform.",
     "audit": "Who changed what.",
 }
+
+
+running = ""  # the words of the command that runs in this process
 
 
 def program() -> App:
@@ -196,6 +204,9 @@ def _call(arguments: Sequence[str]) -> Answer | None:
         if not argument.isprintable() and any("\ud800" <= char <= "\udfff" for char in argument):
             raise PomboError("An argument is not UTF-8. Check the encoding of the terminal or the script.")
     command, bound, _ = program().parse_args(list(arguments))
+    global running
+    words = [argument for argument in arguments if not argument.startswith("-")]
+    running = next((said for said in (" ".join(words[:2]), *words[:1]) if said in COMMANDS), "")
     result: Any = command(*bound.args, **bound.kwargs)
     if iscoroutine(result):
         from pombo.app import run  # all stages hang on it: not for --help

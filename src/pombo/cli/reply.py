@@ -11,7 +11,7 @@ from rich.text import Text
 from pombo.cli.answer import Answer, age, table
 from pombo.cli.options import EVERY, Every, Flag
 from pombo.errors import PomboError
-from pombo.number import masked
+from pombo.number import ERASED, masked
 from pombo.store import accounts, outbox, owners
 
 
@@ -45,7 +45,7 @@ async def show(
         rows=(
             (
                 f["reply"], f"{age(f['received_at'])} ago", f["number"], f["destination"], f["smsc"] or "-",
-                f["account_name"] or "nobody's", f["id"] or "-", *([f["text"]] if text else []),
+                f["account_name"] or "nobody's", f["id"] or "-", *([_text(f)] if text else []),
             )
             for f in facts
         ),
@@ -90,7 +90,7 @@ def _facts(row: asyncpg.Record, *, with_text: bool, whole: bool) -> dict[str, An
     facts = {
         "reply": str(row["id"]),
         "received_at": row["received_at"],
-        "number": source if whole else _masked(source),
+        "number": source if whole and source else _masked(source),
         "destination": row["destination"],
         "smsc": row["smsc"],
         "account": row["account_id"],
@@ -98,10 +98,17 @@ def _facts(row: asyncpg.Record, *, with_text: bool, whole: bool) -> dict[str, An
         "id": row["client_ref"],
         "data_coding": row["data_coding"],
         "read_at": row["read_at"],
+        "erased_at": row["erased_at"],
     }
-    return {**facts, "text": row["body"]} if with_text else facts
+    return {**facts, "text": None if row["erased_at"] else row["body"]} if with_text else facts
 
 
 def _masked(source: str) -> str:
-    """Of what is no number nothing is shown: who knows what it is."""
+    """Of what is no number nothing is shown: who knows what it is. '' was erased."""
+    if not source:
+        return masked(ERASED)
     return masked(int(source)) if source.isascii() and source.isdigit() else "****"
+
+
+def _text(facts: dict[str, Any]) -> str:
+    return "(erased)" if facts["text"] is None else str(facts["text"])

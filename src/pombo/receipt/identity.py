@@ -14,6 +14,8 @@ import re
 from collections.abc import Hashable, Sequence
 from typing import Generic, Literal, NamedTuple, TypeVar
 
+from pombo.number import ERASED
+
 ID_MAX = 256  # characters kept; SMPP 3.4 §5.2.23 and §5.3.2.12 allow 64
 _CONVERT_MAX = 40  # digits; 128 bits in decimal are 39
 _SURE_DIGITS = 6  # from here on a conversion changes the length, so two forms of neighbouring ids do not meet
@@ -140,8 +142,10 @@ def same_handset(written: str | bytes, number: int) -> bool | None:
 
     Takes what operators write: `+` or `00` in front, without 55, with a trunk 0 (and carrier code), without
     the ninth digit, without DDD. Empty, alphanumeric and short (under 8 digits: a short code) addresses say
-    nothing.
+    nothing; neither does a number that was erased.
     """
+    if number == ERASED:
+        return None
     text = written.decode("latin-1") if isinstance(written, bytes) else written
     wanted = str(number)
     if text == wanted:

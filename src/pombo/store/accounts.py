@@ -14,7 +14,7 @@ ACCOUNT = (
     "a.id, a.name, a.active, a.balance_milli, a.price_milli, a.max_parts, a.text_mode, a.time_zone, a.class, a.demo,"
     " a.available_milli, a.billing, a.limit_milli, a.low_balance_milli, a.refund_rejected, a.refund_undelivered,"
     " a.networks as account_networks, a.marketing_window, a.requests_per_s, a.messages_per_s, a.messages_per_day,"
-    " a.spend_per_day_milli, a.messages_per_prefix, a.countries"
+    " a.spend_per_day_milli, a.messages_per_prefix, a.countries, a.retention_days"
     # The hosts that its links may lead to; null where nobody minds.
     ", case when a.links_guarded then array(select host from allowed_host h where h.account_id = a.id) end as allowed_hosts"
 )
@@ -133,6 +133,7 @@ _TERMS = (
     "text_mode",
     "networks",
     "marketing_window",
+    "retention_days",
     "max_parts",
     "requests_per_s",
     "messages_per_s",

@@ -279,13 +279,3 @@ async def freeze(db: Db, campaign_id: int, became: Sequence[Became]) -> None:
         "   t(state, error, messages, price, refunded)) where id = $1",
         campaign_id, *(map(list, zip(*became, strict=True)) if became else ([], [], [], [], [])),
     )  # fmt: skip
-
-
-async def forget_number(db: Db, account_id: int, number: int) -> int:
-    """Of a person who asks for erasure: the account's rows with this number keep nothing of it. How many they were."""
-    done = await db.execute(
-        "update campaign_row r set number = null, cells = array_fill(''::text, array[cardinality(cells)])"
-        " from campaign c where c.account_id = $1 and r.campaign_id = c.id and r.number = $2",
-        account_id, number,
-    )  # fmt: skip
-    return int(done.rpartition(" ")[2])

@@ -7,7 +7,7 @@ import asyncpg
 import msgspec
 
 from pombo.errors import Taken
-from pombo.store.database import Connection, Db
+from pombo.store.database import Db
 from pombo.text.keyword import folded
 
 _COLUMNS = "id, number, name, labels, note, created_at, updated_at"
@@ -148,21 +148,3 @@ async def merge(db: Db, account_id: int, new: Sequence[Contact]) -> Merged:
 def _array(labels: Sequence[str]) -> str:
     """Arrays of arrays must be rectangular; JSON need not be."""
     return msgspec.json.encode(list(labels)).decode()
-
-
-async def of_number(db: Db, account_id: int | None, number: int) -> list[asyncpg.Record]:
-    """All that is kept of a number here, of one account or of all (None)."""
-    return await db.fetch(
-        f"select account_id, {_COLUMNS} from contact where number = $2 and ($1::bigint is null or account_id = $1)"
-        " order by account_id",
-        account_id, number,
-    )  # fmt: skip
-
-
-async def erase_number(tx: Connection, account_id: int | None, number: int) -> int:
-    """Of one account or of all (None); how many went."""
-    rows = await tx.fetch(
-        "delete from contact where number = $2 and ($1::bigint is null or account_id = $1) returning 1",
-        account_id, number,
-    )  # fmt: skip
-    return len(rows)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from pombo.store.database import Connection, Db
+from pombo.store.database import Db
 
 Place = tuple[datetime, int]  # last_at and id
 
@@ -150,24 +150,3 @@ async def figures(db: Db, account_id: int, number: int, days: int) -> asyncpg.Re
     )  # fmt: skip
     assert row is not None
     return row
-
-
-_OF_NUMBER = "(number = $2::bigint or (number is null and handset = $2::text))"
-
-
-async def of_number(db: Db, account_id: int | None, number: int) -> list[asyncpg.Record]:
-    """What is kept of a number here, without the texts, which are the inbox's: account_id, handset, replies, last_at."""
-    return await db.fetch(
-        "select account_id, handset, replies, last_at from conversation"
-        f" where {_OF_NUMBER} and ($1::bigint is null or account_id = $1) order by account_id",
-        account_id, number,
-    )  # fmt: skip
-
-
-async def erase_number(tx: Connection, account_id: int | None, number: int) -> int:
-    """Of one account or of all (None); how many went. To be called after the number's replies have gone."""
-    rows = await tx.fetch(
-        f"delete from conversation where {_OF_NUMBER} and ($1::bigint is null or account_id = $1) returning 1",
-        account_id, number,
-    )  # fmt: skip
-    return len(rows)

@@ -41,6 +41,8 @@ _HOT = {
 _SERVER = {"application_name": "pombo", "idle_in_transaction_session_timeout": "5s"}
 _READ_ONLY = {"default_transaction_read_only": "on"}
 
+_MAINTENANCE_S = 24 * 3600.0
+
 T = TypeVar("T")
 
 
@@ -128,6 +130,11 @@ class Database:
     async def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         async with self._connection() as connection:
             await connection.executemany(sql, rows)
+
+    async def maintain(self, statement: str) -> None:
+        """A statement of maintenance, such as `vacuum`, which is no transaction and may take hours."""
+        async with self._connection() as connection:
+            await connection.execute(statement, timeout=_MAINTENANCE_S)
 
     @asynccontextmanager
     async def transaction(self, begin: str = "begin") -> AsyncIterator["Connection"]:

@@ -55,7 +55,7 @@ class Which(NamedTuple):
 _SHOWN = f"""
     c.id, c.account_id, a.name as account, c.kind, c.state, c.attempts, c.created_at, c.due_at, not {_FREE} as calling,
     c.last_status, c.last_error, coalesce(m.client_ref, i.client_ref) as client_ref,
-    coalesce(m.number::text, i.source) as number, m.id as message_id, i.id as mo_id
+    coalesce(nullif(m.number, 0)::text, nullif(i.source, '')) as number, m.id as message_id, i.id as mo_id
 """
 _ABOUT = """
     join account a on a.id = c.account_id
@@ -162,21 +162,3 @@ async def replay_page(db: Db, which: Which, after_id: int) -> tuple[int, int | N
     )  # fmt: skip
     assert row is not None
     return row["replayed"], row["last_id"]
-
-
-async def erase(db: Db, kind: int, subject_ids: Sequence[int]) -> None:
-    """Empties what attempts at callbacks about these messages (or replies) keep of numbers and texts.
-
-    Call it in the transaction that erases the texts themselves. An attempt that is under way at that moment is kept
-    afterwards with its request: call it once more when `LEASE_S` have passed.
-    """
-    await db.execute(
-        """
-        update callback_attempt set url = '', signature = '', answer = ''
-        where callback_id = any(array(
-            select id from callback where kind = $1 and subject_id = any($2::bigint[])
-        )) and url <> ''
-        """,
-        kind,
-        sorted(subject_ids),
-    )

@@ -70,7 +70,7 @@ _MESSAGE = """
     coalesce(m.client_ref, k.client_ref) as client_ref, m.destination, m.number, m.body, m.sent_body, m.ucs2, m.parts,
     m.price_milli, m.refunded_milli,
     m.state, m.smsc_id, s.name as smsc, m.error, coalesce(m.accepted_at, k.accepted_at) as accepted_at,
-    m.sent_at, m.final_at, m.scheduled_at, m.class, m.source_addr, s.long_mode
+    m.sent_at, m.final_at, m.scheduled_at, m.class, m.source_addr, m.erased_at, s.long_mode
 """
 
 
@@ -138,7 +138,7 @@ async def replies(db: Db, account_id: int, message_id: int) -> list[asyncpg.Reco
     the part of the index that is read."""
     return await db.fetch(
         """
-        select i.id, i.body, i.received_at, i.read_at from inbox i
+        select i.id, i.body, i.received_at, i.read_at, i.erased_at from inbox i
         where i.account_id = $1 and i.message_id = $2
           and i.received_at >= (select accepted_at - interval '1 hour' from message where id = $2)
         order by i.received_at, i.id

@@ -90,7 +90,7 @@ async def replies(
     owner = "i.account_id is null" if unowned else "true" if account_id is None else "i.account_id = $1"
     return await db.fetch(
         "select i.id, i.received_at, i.source, i.destination, i.body, i.data_coding, i.client_ref, i.read_at, i.account_id,"
-        " a.name as account, s.name as smsc"
+        " i.erased_at, a.name as account, s.name as smsc"
         " from inbox i left join account a on a.id = i.account_id left join smsc s on s.id = i.smsc_id"
         f" where {owner} and ($1::bigint is null or true) and i.received_at >= coalesce($2::timestamptz, '-infinity')"
         " order by i.id desc limit $3",

@@ -121,12 +121,16 @@ async def use_code(db: Db, hmac: bytes) -> int | None:
 
 
 async def begin_session(db: Db, person_id: int, hmac: bytes, terms: Mapping[str, object]) -> int:
-    """terms: by_code, idle, length, address, browser. What has ended of this person's goes."""
+    """terms: by_code, idle, length, address, browser. What has ended of this person's goes. It is an access, too."""
     return int(
         await db.fetchval(
             "with over as (delete from panel_session where person_id = $1"
             " and (ends_at <= now() or used_at + idle <= now())),"
-            " seen as (update person set signed_in_at = now() where id = $1)"
+            " seen as (update person set signed_in_at = now() where id = $1),"
+            " noted as (insert into access as a (minute_at, kind, who, what, address, account_id, times)"
+            "  select date_trunc('minute', now()), 'panel', 'person ' || id, 'sign in', $6, account_id, 1 from person"
+            "  where id = $1"
+            "  on conflict (minute_at, kind, who, what, address, account_id) do update set times = a.times + 1)"
             " insert into panel_session (person_id, hmac, by_code, idle, ends_at, address, browser)"
             " values ($1, $2, $3, $4, now() + $5, $6, $7) returning id",
             person_id, hmac, terms["by_code"], terms["idle"], terms["length"], terms["address"], terms["browser"],
