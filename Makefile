@@ -6,7 +6,7 @@ PYTEST_WORKERS ?= 2
 DATA ?= data
 PORT ?= 8080
 
-.PHONY: install demo test check fmt bench vendor clean
+.PHONY: install demo test soak check fmt bench vendor clean
 
 install: .venv/.installed
 
@@ -30,6 +30,12 @@ test: check
 	@tests/install-tools
 	@$(MAKE) --no-print-directory tests/peers/node_modules/.installed
 	.venv/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(ARGS)
+
+# For release days; an hour. SOAK_KILLS=30 SOAK_S=60 make it short.
+soak: .venv/.dev
+	@tests/install-tools
+	@$(MAKE) --no-print-directory tests/peers/node_modules/.installed
+	.venv/bin/python -m pytest -s -o faulthandler_timeout=0 tests/crash/soak.py $(ARGS)
 
 check: .venv/.dev
 	.venv/bin/ruff check .

@@ -4,7 +4,9 @@ import contextlib
 import http.client
 import json
 import socket
+import subprocess
 import urllib.parse
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import pytest
 from story_program import Customer, Program, Unanswered, running, until
 from story_receiver import Receiver
 from story_smsc import Smsc
+
+from pombo.store.pg_place import programs_in
 
 TEXT = "Segredo-da-Maria-7291"
 REPLY = "Resposta-da-Maria-5518"
@@ -177,6 +181,35 @@ def test_a_password_that_the_operator_refuses(program: Program, smsc: Smsc) -> N
     smsc.wait("bind", since=mark, where=lambda event: event["status"] != 0)
     until(lambda: [line for line in program.logged() if line["event"] == "bind_refused"])
     program.run("smsc", "stop", "tim")
+
+
+def test_no_secret_stands_in_a_dump_of_the_database(
+    program: Program, customer: Customer, tmp_path: Path
+) -> None:
+    """Whoever steals one has hashes and what only the platform's secret opens. (Texts and numbers are what it is for.)"""
+    program.run("callback", "set", "loja", "--kind", "mo", "--url", "http://127.0.0.1:9/mo")
+    shown = program.run("callback", "secret", "loja", "--kind", "mo")["secret"]
+    program.run("backup", str(tmp_path / "backup"))
+    with zipfile.ZipFile(tmp_path / "backup") as backup:
+        kept = backup.read("database.dump")
+
+    dump = subprocess.run(
+        [str(programs_in("") / "pg_restore"), "--file=-"], input=kept, capture_output=True, check=True
+    ).stdout
+
+    secret = (program.data / "secret").read_text().strip()
+    for canary in (
+        customer.token,
+        customer.token[8:],
+        "s3nh4Smsc",
+        WRONG,
+        shown,
+        shown.removeprefix("whsec_"),
+        secret,
+    ):
+        for form in (canary, canary.encode().hex()):
+            assert form.encode() not in dump
+    assert TEXT.encode() in dump, "a dump without anything proves nothing"
 
 
 def test_every_line_of_the_log_is_json_with_an_event_that_says_what_in_one_word(program: Program) -> None:
