@@ -1,6 +1,8 @@
 """Numbers of other countries than Brazil: with `+` or `00`, and only where an account may send to."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pombo import country, number
 
@@ -81,3 +83,22 @@ def test_a_customer_can_answer_to_what_is_shown():
     assert country.shown("5491123456789") == "+5491123456789"
     for other in ("28149", "VIVO", "", "551133334444", "99999999999999999999"):
         assert country.shown(other) == number.national_form(other)
+
+
+@given(
+    st.one_of(
+        st.text(max_size=80),
+        st.from_regex(r"(\+|00)?[0-9 ().-]{6,20}", fullmatch=True),
+        st.builds(
+            "+{}{}".format,
+            st.sampled_from([1, 7, 34, 39, 44, 52, 54, 351, 595, 598]),
+            st.integers(10**6, 10**11),
+        ),
+    )
+)
+def test_whatever_is_typed_is_a_number_that_stays_itself_or_none(text: str):
+    found = country.normalise(text, None)
+    assert found is None or 10**6 < found < 10**15
+    if found is not None:
+        assert country.normalise(f"+{found}", None) == found
+        assert country.of_address(str(found)) in (found, None)
