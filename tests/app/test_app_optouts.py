@@ -1,5 +1,7 @@
 """What follows an opt-out, on the real store and through the real intake."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,7 +11,7 @@ from pombo.accept.intake import Intake
 from pombo.app.optouts import OptOuts
 from pombo.message import MessageClass, State
 from pombo.route.routes import Route, Routes
-from pombo.store import blocks
+from pombo.store import audit, blocks
 from pombo.store.database import Database
 from pombo.store.ids import Ids
 from pombo.store.intake import accept
@@ -24,6 +26,7 @@ HMAC = SECRETS.number_hmac(NUMBER)
 class Desk:
     def __init__(self, db: Database, intake: Intake) -> None:
         self.db = db
+        self.intake = intake
         self.routes = [Route("55", 1, 86400)]
         self.opt_outs = OptOuts(
             db,
@@ -78,6 +81,37 @@ async def test_an_opt_out_is_confirmed_once_free_of_charge_although_the_number_i
     assert await desk.confirmations() == [("Ate logo", 0, MessageClass.TRANSACTIONAL)]
     assert await desk.owed() == 0
     assert await desk.db.fetchval("select count(*) from ledger") == 0
+
+
+async def test_an_opt_out_is_recorded_once_with_the_number_masked(desk: Desk, database_url: str) -> None:
+    await desk.asked()
+    other = await Database.open(database_url, size=1)
+    try:
+        twin = OptOuts(
+            other,
+            desk.intake,
+            SECRETS,
+            routes=lambda: Routes(desk.routes),
+            holder=None,
+            notify=lambda jobs: None,
+        )
+        await asyncio.gather(desk.opt_outs.step(), twin.step())
+    finally:
+        await other.close()
+    await desk.opt_outs.step()
+
+    [record] = await audit.listed(desk.db, audit.Which(), 10)
+    assert (record["actor"], record["action"], record["subject"]) == ("reply", "block.add", "account 1")
+    after = json.loads(record["after"])
+    assert (after["number"], after["reason"], after["reply"]) == ("(11) 9****-9999", "reply", 1)
+    assert (await audit.verify(desk.db)).fault is None
+
+
+async def test_an_opt_out_that_was_taken_back_at_once_is_recorded_by_whoever_took_it_back(desk: Desk) -> None:
+    await desk.asked()
+    await blocks.remove(desk.db, 1, HMAC)
+    await desk.opt_outs.step()
+    assert await audit.listed(desk.db, audit.Which(), 10) == []
 
 
 async def test_a_confirmation_that_was_sent_before_a_crash_is_not_sent_again(desk: Desk) -> None:

@@ -20,6 +20,7 @@ from pombo.errors import Refusal
 from pombo.message import MessageClass
 from pombo.route.routes import Routes
 from pombo.store import accounts, blocks, endings
+from pombo.store.audit import Actor, changing
 from pombo.store.blocks import Owed
 from pombo.store.callbacks import Job
 from pombo.store.database import Database
@@ -29,6 +30,7 @@ log = structlog.get_logger()
 CONFIRMATION = "Descadastro feito. Você não receberá mais nossas mensagens."  # one part in every alphabet
 _OWED_HOURS = 24.0  # a confirmation that could not go by then would only surprise
 _PAGE = 100
+_PERSON = Actor("reply", "")  # whoever wrote it
 
 
 class OptOuts:
@@ -53,6 +55,7 @@ class OptOuts:
         self._notify = notify
 
     async def step(self) -> None:
+        await self._record()
         for owed in await blocks.owed(self._db, _OWED_HOURS, _PAGE):
             number = country.of_address(owed.source)
             if number is None:  # none that we could have written to
@@ -64,6 +67,19 @@ class OptOuts:
                     await blocks.settle(self._db, owed)
             except asyncpg.PostgresError as error:  # the others must not wait for this one
                 log.error("opt_out_failed", reply=owed.inbox_id, error=type(error).__name__)
+
+    async def _record(self) -> None:
+        """Not in the reply's own commit: the chain of records is locked to the end of the transaction, and replies come with
+        receipts, whose refunds lock accounts."""
+        for opt_out in await blocks.untold(self._db, _PAGE):
+            async with changing(self._db, _PERSON, "block.add") as change:
+                if await blocks.tell(change.db, opt_out):
+                    told = {"number": opt_out.source, "reason": "reply", "reply": opt_out.inbox_id}
+                    change.record(
+                        f"account {opt_out.account_id}", after={**told, "since": opt_out.created_at}
+                    )
+                else:
+                    change.nothing()
 
     async def _end_waiting(self, account_id: int, number: int) -> None:
         async with self._db.transaction() as tx:

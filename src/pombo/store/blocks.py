@@ -76,6 +76,37 @@ async def owed(db: Db, hours: float, limit: int) -> list[Owed]:
     return [Owed(*row) for row in rows]
 
 
+class Untold(NamedTuple):
+    """An opt-out that the audit trail knows nothing of yet."""
+
+    number_hmac: bytes
+    account_id: int
+    inbox_id: int
+    created_at: datetime
+    source: str  # the handset, as the reply has it; '' once it is erased
+
+
+async def untold(db: Db, limit: int) -> list[Untold]:
+    """The oldest of them."""
+    rows = await db.fetch(
+        "select b.number_hmac, b.account_id, b.inbox_id, b.created_at, coalesce(i.source, '') from block b"
+        " left join inbox i on i.id = b.inbox_id where b.reason = 'reply' and b.told_at is null"
+        " order by b.created_at limit $1",
+        limit,
+    )
+    return [Untold(*row) for row in rows]
+
+
+async def tell(db: Db, untold: Untold) -> bool:
+    """To be followed by its record in the same transaction. False where another node was first, or the block has gone."""
+    found = await db.fetchval(
+        "update block set told_at = now() where number_hmac = $1 and account_id = $2 and reason = 'reply'"
+        " and told_at is null returning true",
+        untold.number_hmac, untold.account_id,
+    )  # fmt: skip
+    return bool(found)
+
+
 async def settle(db: Db, owed: Owed) -> None:
     """Nothing is owed any more."""
     await db.execute(
