@@ -101,4 +101,3 @@ def test_whatever_is_typed_is_a_number_that_stays_itself_or_none(text: str):
     assert found is None or 10**6 < found < 10**15
     if found is not None:
         assert country.normalise(f"+{found}", None) == found
-        assert country.of_address(str(found)) in (found, None)
