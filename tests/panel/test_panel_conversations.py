@@ -162,9 +162,8 @@ async def test_whoever_opted_out_cannot_be_answered_and_the_page_says_why(
         f"/conversas/{conversation_id}/responder", {"texto": "oi", "unica": "a" * 16}, status=422
     )
     assert "Este número pediu <b>SAIR</b>" in refused
-    assert (
-        await panel.db.fetchval("select count(*) from message where account_id = $1", panel.account_id) == 0
-    )
+    answers = "select count(*) from message where account_id = $1 and client_ref like 'resposta-%'"
+    assert await panel.db.fetchval(answers, panel.account_id) == 0  # the confirmation is the platform's
 
 
 async def test_a_number_is_blocked_out_of_its_conversation(panel: Panel, maria: Client) -> None:

@@ -70,9 +70,11 @@ async def _xlsx(head: Sequence[str], rows: Rows) -> AsyncIterator[bytes]:
     # What is written on the way there goes into it, too, and with it when nobody reads on.
     with tempfile.TemporaryDirectory(prefix="pombo-") as directory:
         book = _Book(directory, head)
-        async for some in rows:
-            await asyncio.to_thread(book.add, some)
-        path = await asyncio.to_thread(book.close)
+        try:
+            async for some in rows:
+                await asyncio.to_thread(book.add, some)
+        finally:  # the writer keeps files of its own open until then
+            path = await asyncio.to_thread(book.close)
         with path.open("rb") as file:
             while chunk := await asyncio.to_thread(file.read, _CHUNK_OCTETS):
                 yield chunk
