@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pombo.text import gsm7, split, ucs2
+from pombo.text import gsm7, split, ucs2, variables
 from pombo.text.outgoing import prepare
 
 _HERE = Path(__file__).parent
@@ -63,3 +63,14 @@ def test_what_gsm_lacks_is_named_once_and_in_order() -> None:
     [answer] = counted([("auto", "Não é “só” ação 😀 😀 €")])
     assert answer["odd"] == ["ã", "“", "ó", "”", "ç", "😀"]
     assert answer["stubborn"] == ["😀"]
+
+
+def test_the_pages_find_the_variables_that_a_campaign_fills() -> None:
+    texts = [
+        "Oi {nome}, {Código} e {nome}", "{co\u0301digo} { numero do pedido }", "{}", "{1} {_a} {a-b_c 2}", "{{x}}", "{a{b}",
+        "{" + "n" * 40 + "}", "{" + "n" * 41 + "}", '{"json": 1}', "{a\nb}", "{имя}",
+    ]  # fmt: skip
+    said = counted([("auto", text) for text in texts])
+    for text, answer in zip(texts, said, strict=True):
+        keys = dict.fromkeys(variables.key(written[1:-1]) for written in answer["variables"])
+        assert list(keys) == variables.names(text), text

@@ -68,6 +68,19 @@ async def test_an_answer_is_counted_while_it_is_written_and_stands_in_the_talk_w
     await expect(page.locator(".conv").first).to_contain_text("Você: Pronto, Ana")
 
 
+async def test_a_template_is_put_into_a_new_message_which_says_what_it_still_lacks(
+    panel: Panel, visit: Visit
+) -> None:
+    await templates.add(panel.db, ACTOR, panel.account_id, Template("Aviso", "Oi {nome}, {valor}"))
+    page = await visit("/enviar")
+    await page.locator(".picker summary").click()
+    await page.locator(".picker button", has_text="Aviso").click()
+    lacks = page.get_by_text("Falta preencher: {nome}, {valor}")
+    await expect(lacks).to_be_visible()
+    await page.locator("#msg").fill("Oi Ana, 10")
+    await expect(lacks).to_have_count(0)
+
+
 async def test_the_box_to_write_in_goes_when_somebody_opts_out(panel: Panel, visit: Visit) -> None:
     await reply(panel, ANA, "oi")
     page = await visit(f"/conversas/{await conversation_of(panel, ANA)}")

@@ -1,6 +1,6 @@
 /* The form that a message is written in: what is counted, and what is offered. Prices and refusals come from the server. */
 document.addEventListener("alpine:init", () => {
-  const { count, odd, stubborn, withoutAccents } = pomboCounter;
+  const { count, odd, stubborn, variables, withoutAccents } = pomboCounter;
   const most = 12;
 
   Alpine.data("composer", () => ({
@@ -28,6 +28,7 @@ document.addEventListener("alpine:init", () => {
     get parts() { return this.text ? this.said(this.a.parts) : ""; },
     get tooLong() { return this.a.parts > Number(this.$root.dataset.maxParts); },
     get preview() { return this.a.sent || this.$root.dataset.empty; },
+    get unfilled() { return variables(this.text).join(", "); },
     /* Where accents cost: characters that GSM lacks, in a message that goes out as UCS-2. */
     get lacking() { return this.a.ucs2 && odd(this.text).length > 0; },
     get hard() { return stubborn(this.text); },

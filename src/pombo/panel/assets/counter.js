@@ -100,5 +100,10 @@
     return odd(text).filter((char) => Array.from(plain(char)).some((one) => !SEPTETS.has(one)));
   }
 
-  globalThis.pomboCounter = { count, odd, stubborn, withoutAccents };
+  /** The variables that a text still has, as they are written, each once (src/pombo/text/variables.py). */
+  function variables(text) {
+    return [...new Set(text.match(/\{\s*\p{L}(?:[\p{L}\p{M}\p{N}_ -]{0,38}[\p{L}\p{M}\p{N}_])?\s*\}/gu) || [])];
+  }
+
+  globalThis.pomboCounter = { count, odd, stubborn, variables, withoutAccents };
 })();

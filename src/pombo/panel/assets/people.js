@@ -5,6 +5,7 @@ document.addEventListener("alpine:init", () => {
     init() { this.count(); },
     count() { this.text = this.$refs.text.value; },
     get now() { return pomboCounter.count(this.text, this.$root.dataset.mode); },
+    get missing() { return pomboCounter.variables(this.text).join(", "); },
     get blank() { return !this.text.trim(); },
     get kind() { return this.now.ucs2 ? "UCS-2" : "GSM-7"; },
     get kindTag() { return this.now.ucs2 ? "tag warn" : "tag ok"; },
