@@ -32,16 +32,21 @@ addEventListener("click", e => {
 {
   const chat = document.getElementById("chat");
   if (chat) {
-    let atEnd = true;
+    const below = () => chat.scrollHeight - chat.scrollTop;
     const end = () => { chat.scrollTop = chat.scrollHeight; };
     end();
-    document.fonts.ready.then(() => { if (atEnd) end(); });
-    chat.addEventListener("scroll", () => { atEnd = chat.scrollHeight - chat.scrollTop - chat.clientHeight < 60; }, { passive: true });
-    document.body.addEventListener("people:answered", () => { atEnd = true; });
-    let before = 0;
-    chat.addEventListener("htmx:beforeSwap", e => { before = e.target.id === "newest" ? 0 : chat.scrollHeight - chat.scrollTop; });
+    const placed = chat.scrollTop;
+    document.fonts.ready.then(() => { if (chat.scrollTop === placed) end(); });
+    let before = null, answered = false;
+    document.body.addEventListener("people:answered", () => { answered = true; });
+    document.body.addEventListener("htmx:beforeSwap", e => {
+      before = { below: below(), atEnd: below() - chat.clientHeight < 60, older: e.target.matches(".older") };
+    });
     document.body.addEventListener("htmx:afterSwap", () => {
-      if (before) { chat.scrollTop = chat.scrollHeight - before; before = 0; } else if (atEnd) end();
+      if (before?.older) chat.scrollTop = chat.scrollHeight - before.below;
+      else if (before?.atEnd || answered) end();
+      before = null;
+      answered = false;
     });
   }
 }
