@@ -109,6 +109,21 @@ async def test_older_messages_come_without_the_talk_jumping(panel: Panel, visit:
     await expect(page.get_by_role("button", name="Mostrar mais antigas")).to_have_count(0)
 
 
+async def test_whoever_reads_old_messages_is_left_there_when_a_new_one_comes(panel: Panel, visit: Visit) -> None:
+    for n in range(30):
+        await reply(panel, ANA, f"[{n}] " + "palavra " * 12)
+    page = await visit(f"/conversas/{await conversation_of(panel, ANA)}")
+    chat = page.locator("#chat")
+    await expect(chat.get_by_text("[29]")).to_be_in_viewport()
+    # A browser tells of a scroll with its next frame: a new message may come before.
+    await page.evaluate("addEventListener('scroll', event => event.stopImmediatePropagation(), true)")
+    await chat.evaluate("chat => { chat.scrollTop = 0; }")
+    await reply(panel, ANA, "uma nova")
+    await expect(chat.get_by_text("uma nova")).to_be_attached()
+    await expect(page.locator(".conv").first).to_contain_text("uma nova")
+    assert await chat.evaluate("chat => chat.scrollTop") < 60
+
+
 async def test_a_phone_shows_the_list_or_the_talk_and_never_both(panel: Panel, visit: Visit) -> None:
     await reply(panel, ANA, "oi")
     page = await visit("/conversas", width=PHONE)
