@@ -109,7 +109,9 @@ async def test_older_messages_come_without_the_talk_jumping(panel: Panel, visit:
     await expect(page.get_by_role("button", name="Mostrar mais antigas")).to_have_count(0)
 
 
-async def test_whoever_reads_old_messages_is_left_there_when_a_new_one_comes(panel: Panel, visit: Visit) -> None:
+async def test_whoever_reads_old_messages_is_left_there_when_a_new_one_comes(
+    panel: Panel, visit: Visit
+) -> None:
     for n in range(30):
         await reply(panel, ANA, f"[{n}] " + "palavra " * 12)
     page = await visit(f"/conversas/{await conversation_of(panel, ANA)}")
