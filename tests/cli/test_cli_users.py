@@ -89,3 +89,22 @@ def test_what_is_done_with_people_is_recorded_without_the_links(loja: Pombo) -> 
     actions = [record["action"] for record in trail.json["records"]]
     assert actions == ["user.remove", "user.role", "user.add", "user.password", "user.add"]
     assert not any(link.rpartition("/")[2] in trail.out for link in links)
+
+
+def test_the_second_factor_is_shown_kept_by_a_new_link_and_turned_off(loja: Pombo, database_url: str) -> None:
+    loja("user", "add", "loja", "ana@loja.example")
+    off = loja("user", "onefactor", "ana@loja.example", "--json")
+    assert off.code == 1 and "has no second factor" in off.json["error"]
+    rows(
+        database_url,
+        "insert into second_factor (person_id, secret_sealed, on_since) select id, '', now() from person returning 1",
+    )
+    rows(database_url, "insert into recovery_code select id, 'x' from person returning 1")
+    assert loja("user", "list", "--json").json["users"][0]["has_second_factor"] is True
+    assert "on" in loja("user", "list").out.splitlines()[-1].split()
+    assert "The second step stays on" in loja("user", "password", "ana@loja.example").out
+    assert loja("user", "onefactor", "ana@loja.example", "--json").json["has_second_factor"] is False
+    assert loja("user", "list", "--json").json["users"][0]["has_second_factor"] is False
+    assert rows(database_url, "select count(*) from recovery_code")[0][0] == 0
+    [record] = loja("audit", "list", "--action", "user.second_factor", "--json").json["records"]
+    assert (record["before"], record["after"]) == ({"second_factor": True}, {"second_factor": False})

@@ -29,6 +29,9 @@ _HARMLESS = {
     "person": "email name role password_hash locale theme",
     "panel_session": "hmac address browser",
     "sign_in_code": "hmac",
+    "sign_in_half": "hmac",
+    "second_factor": "secret_sealed",
+    "recovery_code": "hmac",
     "sign_in_try": "hmac",
     # Who runs it, and how.
     "access": "kind who what address",  # addresses of customers and staff, for six months

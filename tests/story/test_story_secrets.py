@@ -1,11 +1,15 @@
 """Whatever happens, no log holds a token, a password, a number or a text: ours, or the embedded PostgreSQL's."""
 
+import base64
 import contextlib
 import http.client
 import json
+import re
 import socket
 import subprocess
+import time
 import urllib.parse
+import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +19,7 @@ from story_program import Customer, Program, Unanswered, running, until
 from story_receiver import Receiver
 from story_smsc import Smsc
 
+from pombo.account.second_factor import RECOVERY_CODES, code_at
 from pombo.store.pg_place import programs_in
 
 TEXT = "Segredo-da-Maria-7291"
@@ -189,6 +194,7 @@ def test_no_secret_stands_in_a_dump_of_the_database(
     """Whoever steals one has hashes and what only the platform's secret opens. (Texts and numbers are what it is for.)"""
     program.run("callback", "set", "loja", "--kind", "mo", "--url", "http://127.0.0.1:9/mo")
     shown = program.run("callback", "secret", "loja", "--kind", "mo")["secret"]
+    second_factor = _second_factor(program)
     program.run("backup", str(tmp_path / "backup"))
     with zipfile.ZipFile(tmp_path / "backup") as backup:
         kept = backup.read("database.dump")
@@ -206,10 +212,45 @@ def test_no_secret_stands_in_a_dump_of_the_database(
         shown,
         shown.removeprefix("whsec_"),
         secret,
+        *second_factor,
     ):
         for form in (canary, canary.encode().hex()):
             assert form.encode() not in dump
+    said = "".join(file.read_text("utf-8", "replace") for file in _logs(program.data))
+    assert not [canary for canary in second_factor if canary in said]
     assert TEXT.encode() in dump, "a dump without anything proves nothing"
+
+
+def _second_factor(program: Program) -> list[str]:
+    """Of somebody who turned one on: password, secret and recovery codes, in the forms that people see."""
+    link = program.run("user", "add", "loja", "ana@loja.example")["login_url"]
+    home = f"http://127.0.0.1:{program.port}"
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+
+    def page(path: str, **fields: str) -> str:
+        sent = urllib.parse.urlencode(fields).encode() if fields else None
+        with browser.open(home + path, sent, timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def csrf(text: str) -> str:
+        found = re.search(r'name="csrf" value="(\w+)"', text)
+        assert found
+        return found[1]
+
+    way = urllib.parse.urlsplit(link).path
+    inside = csrf(page(way, csrf=csrf(page(way))))
+    page("/perfil/seguranca/senha", csrf=inside, nova=WRONG + WRONG, de_novo=WRONG + WRONG)
+    path = "/perfil/seguranca/duas-etapas"
+    found = re.search(r'id="chave"[^>]*>([A-Z2-7 ]+)<', page(path, csrf=inside))
+    assert found
+    key = found[1].replace(" ", "")
+    secret = base64.b32decode(key)
+    codes = page(
+        f"{path}/ligar", csrf=inside, senha=WRONG + WRONG, codigo=code_at(secret, time.time())
+    )  # fmt: skip
+    recovery = re.findall(r"\b[a-z2-9]{5}-[a-z2-9]{5}\b", codes)
+    assert len(recovery) == RECOVERY_CODES
+    return [key, secret.hex(), WRONG, *recovery, *(code.replace("-", "") for code in recovery)]
 
 
 def test_every_line_of_the_log_is_json_with_an_event_that_says_what_in_one_word(program: Program) -> None:

@@ -40,6 +40,9 @@ class Fault(StrEnum):
     GONE = "gone"  # there is no such person (any more)
     LAST_ADMIN = "last_admin"  # nobody would be left who may do everything
     WRONG = "wrong"  # the password that they have is another
+    CODE = "code"  # of the second factor: wrong, too old, or used already
+    SPENT = "spent"  # so many codes were wrong that only a recovery code counts
+    ON = "on"  # the second factor is on already
 
 
 class Refused(Exception):

@@ -45,6 +45,10 @@ COMMANDS = {
     "user list": ("user:show", "Who uses the panel."),
     "user role": ("user:role", "Change what somebody may do."),
     "user password": ("user:password", "A one-time link for somebody who forgot their password."),
+    "user onefactor": (
+        "user:second_factor_off",
+        "Let somebody in without the second step, who lost the telephone.",
+    ),
     "user remove": ("user:remove", "Take somebody's access away."),
     "token add": ("token:add", "Give an account one more API token."),
     "token list": ("token:show", "API tokens: what each may do, and when it was used last."),

@@ -1,4 +1,4 @@
-"""`user add|list|role|password|remove`: the people of an account, who use the panel."""
+"""`user add|list|role|password|onefactor|remove`: the people of an account, who use the panel."""
 
 from typing import Annotated, Any, Literal
 
@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from rich.console import Group
 from rich.text import Text
 
-from pombo.account import people
+from pombo.account import people, second_factor
 from pombo.account.people import Fault, Refused, Role
 from pombo.cli.answer import Answer, age, iso, table
 from pombo.cli.options import EVERY, Every
@@ -62,11 +62,12 @@ async def show(
         rows = await users.people(db, account_id)
     facts = [_facts(row) for row in rows]
     shown = table(
-        ">user", "account", "e-mail", "name", "role", "password", "signed in",
+        ">user", "account", "e-mail", "name", "role", "password", "2FA", "signed in",
         rows=(
             (
                 str(row["person_id"]), row["account"], row["email"], row["person_name"], row["role"],
                 "yes" if row["has_password"] else "none yet",
+                "on" if row["has_second_factor"] else "off",
                 "never" if row["signed_in_at"] is None else f"{age(row['signed_in_at'])} ago",
             )
             for row in rows
@@ -95,9 +96,25 @@ async def password(email: Email, /, *, every: Every = EVERY) -> Answer:
         row = await _found(doing, email)
         code = await people.invite(doing, secrets, None, row["person_id"])
     facts = {"account": row["account_id"], "user": row["person_id"], "email": row["email"]}
-    return _with_link(
-        facts, code, every.config(), f"{row['email']} keeps the old password until they choose another."
-    )
+    sentence = f"{row['email']} keeps the old password until they choose another."
+    if row["has_second_factor"]:
+        sentence += " The second step stays on: the link asks for a code, too (see `pombo user onefactor`)."
+    return _with_link(facts, code, every.config(), sentence)
+
+
+async def second_factor_off(email: Email, /, *, every: Every = EVERY) -> Answer:
+    """For somebody who lost the telephone and the recovery codes: the password alone lets them in again.
+
+    Make sure that it is them who asks: whoever knows the password comes in.
+    """
+    async with every.changing("user.second_factor") as (doing, _):
+        row = await _found(doing, email)
+        try:
+            await second_factor.turn_off(doing, row["person_id"])
+        except Refused:
+            raise PomboError(f"{row['email']} has no second factor.") from None
+    facts = {**_facts(row), "has_second_factor": False}
+    return Answer(facts, Text(f"{row['email']} of {row['account']} comes in with the password alone."))
 
 
 async def remove(email: Email, /, *, every: Every = EVERY) -> Answer:
@@ -145,6 +162,7 @@ def _facts(row: asyncpg.Record) -> dict[str, Any]:
         "name": row["person_name"],
         "role": row["role"],
         "has_password": row["has_password"],
+        "has_second_factor": row["has_second_factor"],
         "created_at": iso(row["created_at"]),
         "signed_in_at": iso(row["signed_in_at"]),
     }

@@ -7,7 +7,7 @@ from pombo.panel import tries, words
 from pombo.panel.page import Asked, Page, act, doors_of, form_of, person_of, redirect, render, show
 from pombo.panel.session import actor_of
 from pombo.panel.words import _, noted
-from pombo.store import users
+from pombo.store import second_factors, users
 from pombo.store.audit import changing
 
 _PATH = "/perfil/seguranca"
@@ -98,12 +98,14 @@ def device(browser: str) -> str:
 
 
 async def _page(request: Asked, *, name_refused: str = "", password_refused: str = "") -> Page:
-    rows = await users.sessions(doors_of(request).db, person_of(request).id)
+    db, person = doors_of(request).db, person_of(request)
+    factor = await second_factors.of(db, person.id)
     return render(
         request,
         "security.html",
         status=422 if name_refused or password_refused else 200,
-        sessions=rows,
+        sessions=await users.sessions(db, person.id),
+        factor=factor if factor and factor["on_since"] else None,
         device=device,
         name_refused=name_refused,
         password_refused=password_refused,

@@ -3,7 +3,8 @@
 Wrong passwords are counted for fifteen minutes, in the database, so on all nodes together: by address, and by e-mail.
 Browsers that signed in with this e-mail before hold a cookie that says so, and are counted apart, each by itself: strangers
 who use up the tries of an e-mail lock nobody out of a browser of theirs (OWASP, device cookies).
-A one-time link always works.
+A one-time link always works. Codes of a second factor are counted apart from passwords: to whoever is asked for one, a
+password or link was known, so nobody else can use up those tries.
 """
 
 import hmac
@@ -32,11 +33,11 @@ class Try(NamedTuple):
     wait: timedelta | None  # there were too many: how long it takes until there may be one more
 
 
-async def begin(request: Asked, email: str) -> Try:
-    """Raises Unavailable."""
+async def begin(request: Asked, email: str, what: str = "e-mail") -> Try:
+    """what: is tried, "e-mail" with a password or "code" of a second factor. Raises Unavailable."""
     doors = doors_of(request)
     by_address = doors.secrets.panel_hmac("tries of address", _place(address_of(request)))
-    by_email = doors.secrets.panel_hmac("tries of e-mail", f"{email} {_known(request, email)}")
+    by_email = doors.secrets.panel_hmac(f"tries of {what}", f"{email} {_known(request, email)}")
     begun = await users.begin_try(doors.db, [by_address, by_email], WITHIN)
     most = {by_address: MOST_OF_ADDRESS, by_email: MOST_OF_EMAIL}
     rows = await users.tries(doors.db, list(most), WITHIN)

@@ -172,6 +172,7 @@ async def sealed(db: Database) -> list[Sealed]:
     rows = await db.fetch(
         "select 'the password of connection ' || name as what, password_sealed as octets from smsc"
         " union all select 'the callback secret of account ' || a.name, e.secret_sealed from endpoint e"
-        " join account a on a.id = e.account_id order by 1"
+        " join account a on a.id = e.account_id"
+        " union all select 'the second factor of person ' || person_id, secret_sealed from second_factor order by 1"
     )
     return [Sealed(row["what"], row["octets"]) for row in rows]

@@ -10,7 +10,8 @@ from pombo.store.database import Db
 
 _PERSON = (
     "p.id as person_id, p.account_id, p.email, p.name as person_name, p.role, p.password_hash is not null as has_password,"
-    " p.locale, p.theme, p.created_at, p.signed_in_at"
+    " p.locale, p.theme, p.created_at, p.signed_in_at,"
+    " exists (select from second_factor f where f.person_id = p.id and f.on_since is not null) as has_second_factor"
 )
 
 
@@ -75,7 +76,13 @@ async def set_preferences(db: Db, person_id: int, *, locale: str | None, theme: 
 
 
 async def set_password(db: Db, person_id: int, password_hash: str) -> None:
-    await db.execute("update person set password_hash = $2 where id = $1", person_id, password_hash)
+    """Whoever is half-way in by another one begins anew."""
+    await db.execute(
+        "with halves as (delete from sign_in_half where person_id = $1)"
+        " update person set password_hash = $2 where id = $1",
+        person_id,
+        password_hash,
+    )
 
 
 async def password_hash(db: Db, person_id: int) -> str | None:
