@@ -17,6 +17,7 @@ PAGES = [
     "/contatos/importar",
     "/contatos/novo",
     "/conversas",
+    "/integracao/aparelho",
     "/integracao/callbacks",
     "/integracao/documentacao",
     "/integracao/documentacao?caminho=envio",

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
+from pombo.simulator.bubbles import Bubble
 from pombo.simulator.script import Script
 from pombo.simulator.smsc import Operator
 from pombo.smpp import pdu
@@ -139,15 +140,11 @@ class running:  # noqa: N801 (reads as what it is: `async with running(...) as (
         await self.operator.stop()
 
 
-async def until_shown(operator: Operator, number: str, state: str, texts: int = 1) -> list[dict[str, object]]:
+async def until_shown(operator: Operator, number: str, state: str, texts: int = 1) -> list[Bubble]:
     """The bubbles of a number, as soon as there are so many and the last one has that state."""
-    watcher = operator.handsets.watch()
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                shown = [bubble.as_json() for bubble in operator.handsets.bubbles(number)]
-                if len(shown) >= texts and shown[-1]["estado"] == state:
-                    return shown
-                await watcher.changes(PATIENCE_S)
-    finally:
-        operator.handsets.unwatch(watcher)
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            shown = operator.handsets.bubbles(number)
+            if len(shown) >= texts and shown[-1].state == state:
+                return shown
+            await asyncio.sleep(0)

@@ -250,8 +250,8 @@ async def test_long_message_is_one_bubble_and_every_part_has_its_receipt(text: s
         ids = {(await client.ask(body)).body.message_id.decode() for body in reversed(bodies)}
         assert {fields(await client.receipt())["id"] for _ in bodies} == ids
         (shown,) = await until_shown(operator, DELIVERS, "entregue")
-        assert shown["texto"] == text
-        assert shown["partes"] == len(bodies)
+        assert shown.read() == text
+        assert shown.total == len(bodies)
 
 
 async def test_parts_by_sar_parameters_are_joined_too() -> None:
@@ -265,7 +265,7 @@ async def test_parts_by_sar_parameters_are_joined_too() -> None:
             ]
             await client.submit(DELIVERS, text, tlvs=dict(place))
         (shown,) = await until_shown(operator, DELIVERS, "entregue")
-        assert shown["texto"] == "Oi, mundo"
+        assert shown.read() == "Oi, mundo"
 
 
 async def test_same_reference_of_two_senders_is_two_messages() -> None:
@@ -282,7 +282,7 @@ async def test_failed_part_fails_the_bubble() -> None:
         for body in parts(FAILS, "a" * 200):
             await client.ask(body)
         (shown,) = await until_shown(operator, FAILS, "falhou")
-        assert shown["codigo"] == "UNDELIV"
+        assert shown.failure == "UNDELIV"
 
 
 async def test_payload_and_data_sm_are_read() -> None:
@@ -304,7 +304,12 @@ async def test_reply_reaches_the_short_code_that_wrote_last(text: str) -> None:
         await client.submit(SILENT, source_addr=b"28149")
         operator.reply(SILENT, text)
         shown = (await until_shown(operator, SILENT, "entregue", 4))[-1]
-        assert (shown["de"], shown["para"], shown["texto"], shown["direcao"]) == (SILENT, "28149", text, "mo")
+        assert (shown.number, shown.short_code, shown.read(), shown.direction) == (
+            SILENT,
+            "28149",
+            text,
+            "mo",
+        )
         octets, bodies = b"", []
         while not client.delivered.empty():
             bodies.append(await client.receipt())

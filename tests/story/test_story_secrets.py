@@ -93,7 +93,7 @@ def _raw(program: Program, octets: bytes) -> None:
         b"GET /api/%%zz.php?%s HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /nowhere?%s HTTP/1.1\r\nHost: a\r\n\r\n",
         b"DELETE /metrics?%s HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"GET /aparelho/x/mensagens?%s HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /integracao/aparelho?%s HTTP/1.1\r\nHost: a\r\n\r\n",
         b"POST /api/envio.php?%s HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n{{{",
         b"POST /api/envio.php?%s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"BREW /api/unitario.php?%s HTTP/1.1\r\nHost: a\r\n\r\n",

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import dataclasses
-import ipaddress
 import os
 import resource
 import signal
@@ -35,7 +34,6 @@ T = TypeVar("T")
 _SOCKETS = 65_536
 _PORT_S = 2.0
 _DOUBLE_S = 0.5  # one Ctrl-C may come twice: from the terminal, and from a program that started this one
-_LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 
 class Ready(NamedTuple):
@@ -44,7 +42,6 @@ class Ready(NamedTuple):
     url: str
     token: str | None = None
     second_token: str | None = None
-    handset_url: str | None = None
     login_url: str | None = None
     smsc_port: int | None = None
 
@@ -90,7 +87,7 @@ async def serve(config: Config, *, demo: bool = False, ready: Callable[[Ready], 
     """
     # The server and all stages, which commands need not wait for.
     from pombo.app import web
-    from pombo.app.demo import Demo
+    from pombo.app.demo import LOOPBACK, Demo
     from pombo.app.node import Node
     from pombo.app.workers import Workers
 
@@ -102,9 +99,9 @@ async def serve(config: Config, *, demo: bool = False, ready: Callable[[Ready], 
     if demo:  # whoever tries it has the receiver of callbacks on the same machine
         config = dataclasses.replace(
             config,
-            callback_allow=(*config.callback_allow, *_LOOPBACK),
+            callback_allow=(*config.callback_allow, *LOOPBACK),
             roles="api,send,callback",
-            api_workers=0,  # the handset's pages are in this process alone
+            api_workers=0,  # what the handset shows is in this process alone
         )
     async with contextlib.AsyncExitStack() as stack:
         # Bound first: a port in use is the commonest reason not to start, and the quickest to find.
@@ -129,15 +126,15 @@ async def serve(config: Config, *, demo: bool = False, ready: Callable[[Ready], 
             )
         await node.start()
         stack.push_async_callback(node.stop)
-        doors = await stack.enter_async_context(node.panel_doors(config))
+        doors = await stack.enter_async_context(
+            node.panel_doors(config, extras.handset if extras is not None else None)
+        )
         server = web.Server(node, listener, extras.routes if extras else [], node.metrics.page, doors)
         await server.start()
         workers = Workers(config, url, listener.getsockname()[1], node.metrics)
         stop.at_once.append(workers.kill)
         stack.push_async_callback(_stop_accepting, server, workers)
         await workers.start()
-        if extras is not None:
-            stack.callback(extras.end_pages)
         ready(Ready(base_url, **(await extras.ready() if extras and demo else {})))
         log.info("ready", url=base_url, data=str(config.data))
         await _until(stop.asked, server)

@@ -1,8 +1,9 @@
-"""Everything that `demo` adds to a node: two accounts, the simulated operator, the virtual handset.
+"""Everything that `demo` adds to a node: two accounts, the simulated operator, the virtual handset, a receiver of callbacks.
 
 `serve` uses the simulated operator alone, where POMBO_SIMULATOR_PORT asks for it.
 """
 
+import ipaddress
 import json
 import os
 import secrets
@@ -15,10 +16,13 @@ from litestar.types import ControllerRouterHandler
 from pombo.account import people
 from pombo.account.secret import TOKEN_PREFIX, new_token
 from pombo.app.node import Node
+from pombo.callback import endpoints
 from pombo.config import Config
 from pombo.errors import PomboError
+from pombo.message import CallbackKind
 from pombo.simulator import script
-from pombo.simulator.handset import handset_routes
+from pombo.simulator.bubbles import Bubble
+from pombo.simulator.receiver import Received, Receiver
 from pombo.simulator.smsc import Operator
 from pombo.store import accounts, routes, smscs, users
 from pombo.store.audit import Actor, changing
@@ -29,10 +33,39 @@ _BALANCE_MILLI = 100_000_000  # R$ 100.000,00
 _ACCOUNTS = ("demo", "demo2")
 _EMAIL, _NAME = "demo@pombo.example", "Pessoa de Teste"
 _ACTOR = Actor("demo", "")
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 _SMSC = "simulador"
 _SYSTEM_ID = "pombo"
 _SHORT_CODE = "27300"
+_OWN_SHORT_CODE = "27301"  # of the first account: what others send to the same number is not its talk
 _WINDOW = 100
+
+
+class Handset:
+    """What the panel's *Aparelho virtual* shows: of one account, as long as this process runs."""
+
+    def __init__(self, operator: Operator, receiver: Receiver, account_id: int, token: str) -> None:
+        self._operator = operator
+        self._receiver = receiver
+        self.account_id = account_id
+        self.token = token
+
+    def version(self) -> int:
+        return self._operator.handsets.changes + self._receiver.newest
+
+    def numbers(self) -> Sequence[str]:
+        return self._operator.handsets.numbers(_OWN_SHORT_CODE)
+
+    def bubbles(self, number: str) -> Sequence[Bubble]:
+        return self._operator.handsets.bubbles(number, _OWN_SHORT_CODE)
+
+    def calls(self) -> Sequence[Received]:
+        return list(self._receiver.calls)
+
+    def reply(self, number: str, text: str) -> None:
+        if not self.bubbles(number):
+            raise LookupError(f"nobody has written to {number} yet")
+        self._operator.reply(number, text, _OWN_SHORT_CODE)
 
 
 class Demo:
@@ -50,6 +83,7 @@ class Demo:
         )
         self._port = 0
         self.routes: Sequence[ControllerRouterHandler] = ()
+        self.handset: Handset | None = None
 
     async def start(self) -> None:
         """The operator listens before the node binds to it; the demo data is there before the first request."""
@@ -64,22 +98,16 @@ class Demo:
                 hint="POMBO_SIMULATOR_PORT is set; no real operator is behind it",
             )
             return
-        self.routes = [handset_routes(self._operator, self._kept["handset_secret"], curl=self._curl())]
         await self._make_accounts()
         await self._make_connection()
-
-    def end_pages(self) -> None:
-        """Before the HTTP server stops: it waits for streams that are open."""
-        self._operator.handsets.close()
+        account_id = (await accounts.account(self._node.db, _ACCOUNTS[0]))["id"]
+        receiver = Receiver(self._node.secrets.panel_hmac("receiver", str(account_id)).hex()[:24])
+        await self._register(receiver, account_id)
+        self.routes = [receiver.routes()]
+        self.handset = Handset(self._operator, receiver, account_id, self._kept["token"])
 
     async def stop(self) -> None:
         await self._operator.stop()
-
-    def _curl(self) -> str:
-        return (
-            f"curl -G {self._base_url}/api/unitario.php \\\n  -d token={self._kept['token']} \\\n"
-            "  -d destino=11900000001 \\\n  --data-urlencode 'msg=Olá do Pombo!'"
-        )
 
     async def ready(self) -> dict[str, Any]:
         """The fields of app.Ready that only `demo` has."""
@@ -87,7 +115,6 @@ class Demo:
             "login_url": await self._login_url(),
             "token": self._kept["token"],
             "second_token": self._kept["second_token"],
-            "handset_url": f"{self._base_url}/aparelho/{self._kept['handset_secret']}",
             "smsc_port": self._port,
         }
 
@@ -105,6 +132,21 @@ class Demo:
                 code = await people.invite(change, self._node.secrets, account["id"], there["person_id"])
         return f"{self._base_url}/entrar/{code}"
 
+    async def _register(self, receiver: Receiver, account_id: int) -> None:
+        """Where nothing is registered; and where it is this receiver, on the port of an earlier start. What a person has
+        set to something else stays."""
+        for kind in CallbackKind:
+            before = await endpoints.registered(self._node.db, account_id, kind)
+            name = kind.name.lower()
+            url = receiver.url(self._base_url, name)
+            if before is not None and (before.url == url or not receiver.is_at(before.url, name)):
+                continue
+            async with changing(self._node.db, _ACTOR, "callback.set") as change:
+                await endpoints.register(
+                    change, self._node.secrets, account_id, kind, url, LOOPBACK,
+                    literal=before is not None and before.literal, any_2xx=before is not None and before.any_2xx,
+                )  # fmt: skip
+
     async def _make_accounts(self) -> None:
         there = {row["name"] for row in await accounts.accounts(self._node.db)}
         for name, token in zip(_ACCOUNTS, (self._kept["token"], self._kept["second_token"]), strict=True):
@@ -112,6 +154,7 @@ class Demo:
                 hmac = self._node.secrets.token_hmac(token)
                 prefix = token[: len(TOKEN_PREFIX) + 4]
                 await accounts.add_account(self._node.db, name, _BALANCE_MILLI, hmac, prefix, demo=True)
+        await accounts.set_source(self._node.db, _ACCOUNTS[0], _OWN_SHORT_CODE)
 
     async def _make_connection(self) -> None:
         """Each start has a free port of its own, so the connection moves."""
@@ -136,7 +179,6 @@ def _kept(config: Config) -> dict[str, str]:
             made = {
                 "token": new_token(),
                 "second_token": new_token(),
-                "handset_secret": secrets.token_urlsafe(16),
                 "smsc_password": secrets.token_hex(4),
             }
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:

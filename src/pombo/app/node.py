@@ -32,7 +32,7 @@ from pombo.campaign.runner import Runner
 from pombo.config import Config
 from pombo.errors import Unavailable
 from pombo.inbound import replies
-from pombo.panel.doors import Doors
+from pombo.panel.doors import Doors, Handset
 from pombo.receipt import match
 from pombo.route.operators import OperatorsFile
 from pombo.send.doors import Doors as LinkDoors
@@ -308,7 +308,9 @@ class Node:
         return {smsc.name: by_id[smsc.id] for smsc in self._smscs if smsc.id in by_id}
 
     @contextlib.asynccontextmanager
-    async def panel_doors(self, config: Config) -> AsyncIterator[Doors | None]:
+    async def panel_doors(
+        self, config: Config, handset: Handset | None = None
+    ) -> AsyncIterator[Doors | None]:
         """What the panel works with, which has a pool of its own; None on a node that takes no messages."""
         if not self.accepts:
             yield None
@@ -322,6 +324,7 @@ class Node:
                 intake=self._intake,
                 routes=lambda: self._routing.routes,
                 prices=lambda: self._money.prices,
+                handset=handset,
             )
         finally:
             await db.close()

@@ -109,9 +109,6 @@ def _welcome(node: Ready, data: Path) -> Group:
     places.add_column(overflow="fold")
     places.add_row("Endereço", node.url)
     places.add_row("Token", Text(str(node.token), style="bold"))
-    places.add_row("Painel", Text(str(node.login_url), style="bold cyan"))
-    places.add_row("", Text("este link entra uma vez; o próximo início traz outro", style="dim"))
-    places.add_row("Celular virtual", Text(str(node.handset_url), style="bold cyan"))
     frame = Panel(
         places,
         title="[bold]Pombo[/] está no ar",
@@ -120,7 +117,13 @@ def _welcome(node: Ready, data: Path) -> Group:
         padding=(1, 2),
         expand=False,
     )
-    return Group("", frame, "", *_lines_of_shell(node), "")
+    way_in = (
+        Text(
+            "Abra os primeiros passos no painel (o link entra uma vez; cada início traz outro):", style="dim"
+        ),
+        Text(f"  {node.login_url}", style="bold cyan", no_wrap=True, overflow="ignore"),
+    )
+    return Group("", frame, "", *way_in, "", *_lines_of_shell(node), "")
 
 
 def _lines_of_shell(node: Ready) -> Iterator[RenderableType]:
@@ -128,14 +131,14 @@ def _lines_of_shell(node: Ready) -> Iterator[RenderableType]:
     send = f"-d destino={_DEMO_HANDSET} --data-urlencode 'msg=Olá do Pombo!'"
     for what, line in (
         (
-            "Envie uma mensagem (ela aparece no celular virtual):",
+            "Envie uma mensagem (ela aparece no aparelho virtual do painel):",
             f"curl -G {node.url}/api/unitario.php -d {token} {send}",
         ),
         (
             "Consulte o status, com o messageID da resposta:",
             f"curl -G {node.url}/api/dlr.php -d {token} -d id=…",
         ),
-        ("Leia as respostas digitadas no celular virtual:", f"curl -G {node.url}/api/mo.php -d {token}"),
+        ("Leia as respostas digitadas no aparelho virtual:", f"curl -G {node.url}/api/mo.php -d {token}"),
     ):
         yield Text(what, style="dim")
         yield Text(f"  {line}", style="green", no_wrap=True, overflow="ignore")

@@ -24,6 +24,7 @@ from pombo.panel import (
     docs,
     events,
     faults,
+    handset,
     imports,
     messages,
     models,
@@ -64,6 +65,7 @@ handlers: Sequence[HTTPRouteHandler] = (
     *tokens.handlers,
     *deliveries.handlers,
     *docs.handlers,
+    *handset.handlers,
     *campaign_new.handlers,
     *campaigns.handlers,
     *events.handlers,
@@ -85,4 +87,4 @@ def pages() -> Sequence[ControllerRouterHandler]:
 
 
 def state(doors: Doors) -> State:
-    return State({"doors": doors, "nav": Nav(handlers), "live": Live(doors.db)})
+    return State({"doors": doors, "nav": Nav(handlers), "live": Live(doors.db, doors.handset)})

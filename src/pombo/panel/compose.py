@@ -56,18 +56,20 @@ async def composer(request: Asked, draft: Draft | None = None) -> dict[str, Any]
 @act("/enviar", Role.ADMIN, Role.SENDER)
 async def send(request: Asked) -> Page:
     """Sent twice, by a double click or a page that is loaded again, it goes out once: the form has the ids."""
-    doors, account = doors_of(request), person_of(request).account
     draft = Draft.of(await form_of(request))
     fault = _fault(draft)
-    results: list[Sent] = []
-    if not fault:
-        begun = datetime.now(UTC)
-        submissions = judged(doors, account, draft)
-        await take_in(doors.intake, submissions)
-        refs = [s.client_ref for s in submissions if s.refusal is None]
-        ids = await listing.ids_of_refs(doors.db, account.id, refs)
-        results = [_sent(s, ids, begun) for s in submissions]
+    results = [] if fault else await sent_now(request, draft)
     return render(request, "compose.html", results=results, fault=fault, **await composer(request, draft))
+
+
+async def sent_now(request: Asked, draft: Draft) -> list[Sent]:
+    """What became of each of its recipients' messages, which are committed or refused."""
+    doors, account, begun = doors_of(request), person_of(request).account, datetime.now(UTC)
+    submissions = judged(doors, account, draft)
+    await take_in(doors.intake, submissions)
+    refs = [s.client_ref for s in submissions if s.refusal is None]
+    ids = await listing.ids_of_refs(doors.db, account.id, refs)
+    return [_sent(s, ids, begun) for s in submissions]
 
 
 def judged(doors: Doors, account: Account, draft: Draft) -> list[Submission]:

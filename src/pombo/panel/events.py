@@ -8,6 +8,7 @@ A page that wants to hear of something asks for its fragment again: `hx-trigger=
     unread     how many conversations have something new: the badge beside *Caixa de entrada*
     campaigns  one has moved
     balance    thousandths of a real
+    handset    of a demonstration: a bubble, or a callback that its receiver got
 
 Nothing is told by whoever changes something: that would cost every message. Instead each process asks the database once a
 second for each account that has a stream open in it, in one statement.
@@ -22,6 +23,7 @@ import structlog
 from litestar.response import Stream
 
 from pombo.errors import Unavailable
+from pombo.panel.doors import Handset
 from pombo.panel.page import HEADERS, Asked, Page, doors_of, person_of, show
 from pombo.store import live, users
 from pombo.store.database import Database
@@ -69,8 +71,9 @@ class _Listener:
 class Live:
     """The streams of this process."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, handset: Handset | None = None) -> None:
         self._db = db
+        self._handset = handset
         self._watched: dict[int, _Watched] = {}
         self.closed = False
 
@@ -116,6 +119,8 @@ class Live:
             else:
                 now: News = dict(row.items())
                 now["balance"] = now.pop("balance_milli")
+                if self._handset is not None and self._handset.account_id == account_id:
+                    now["handset"] = self._handset.version()
                 news = {kind: value for kind, value in now.items() if watched.last.get(kind, ...) != value}
                 watched.last = now
                 if news:

@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 _PUBLIC = {"public": True}
 _CHOOSE = "/perfil/seguranca"
+_FIRST_STEPS = "/integracao/aparelho"
 _SECOND = "/entrar/codigo"
 _HALF: Final = "pombo_meio"  # the cookie of whoever is half-way in
 _HALF_LENGTH = timedelta(minutes=10)
@@ -132,8 +133,8 @@ async def enter_by_code(request: Asked, code: str) -> Page:
     if row is None or person_id is None:
         return redirect(request, f"/entrar/{code}")
     depois = own_path(form.get("depois", "/"))
-    if depois == "/" and not row["demo"]:
-        depois = _CHOOSE
+    if depois == "/":
+        depois = _FIRST_STEPS if row["demo"] else _CHOOSE
     if row["has_second_factor"]:
         return await _half_way(request, row, by_code=True, kept=False, depois=depois)
     return redirect(request, depois, cookies=await _arrival(request, row, by_code=True, kept=False))

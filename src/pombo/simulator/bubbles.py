@@ -1,8 +1,7 @@
-"""What stands on the handsets' screens: bubbles per number, bounded, and who watches them change."""
+"""What stands on the handsets' screens: bubbles per number, bounded."""
 
-import asyncio
+import time
 from collections import OrderedDict, deque
-from datetime import UTC, datetime
 from itertools import groupby
 from typing import Final, Literal, NamedTuple
 
@@ -11,7 +10,6 @@ from pombo.text import incoming
 
 NUMBERS_KEPT: Final = 1000  # the ones that were quiet longest are dropped
 BUBBLES_KEPT: Final = 100  # of each number, the newest
-CHANGES_KEPT: Final = 500  # that one watcher has not taken yet
 JOINING_KEPT: Final = 1000  # long messages of which parts are missing
 JOINING_S: Final = 60.0  # parts that come later than this begin a message of their own
 
@@ -36,7 +34,7 @@ class Bubble:
 
     __slots__ = (
         *("bubble_id", "number", "short_code", "direction", "at", "text", "alphabet", "total", "parts"),
-        *("_settled", "failure", "owner", "place"),
+        *("_settled", "failure", "owner", "shown", "changed"),
     )
 
     def __init__(
@@ -60,7 +58,9 @@ class Bubble:
         self.alphabet = "gsm"
         self.text: str | None = None  # None: to be decoded from the parts, when somebody looks
         self._settled = 0  # a bit for each part delivered (mt) or acknowledged by the receiver (mo)
-        self.place = 0  # among all that were ever shown, from 1: times may be the same
+        self.shown = self.changed = (
+            0  # Handsets.changes when it came, and when something about it changed last
+        )
         self.failure = ""  # the `stat` of the first part that failed
 
     def settle(self, sequence: int) -> None:
@@ -93,61 +93,6 @@ class Bubble:
             self.parts = {}
         return text
 
-    def as_json(self) -> dict[str, object]:
-        incoming_ = self.direction == "mt"
-        return {
-            "id": self.bubble_id,
-            "ordem": self.place,
-            "de": self.short_code if incoming_ else self.number,
-            "para": self.number if incoming_ else self.short_code,
-            "texto": self.read(),
-            "quando": datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds"),
-            "direcao": self.direction,
-            "estado": self.state,
-            "codigo": self.failure,
-            "partes": self.total,
-        }
-
-
-class Watcher:
-    """Gathers the bubbles that changed until somebody takes them; of too many only the newest."""
-
-    def __init__(self) -> None:
-        self.closed = False
-        self._overflowed = False
-        self._changed: OrderedDict[str, Bubble] = OrderedDict()
-        self._news = asyncio.Event()
-
-    def notice(self, bubble: Bubble) -> None:
-        self._changed[bubble.bubble_id] = bubble
-        self._changed.move_to_end(bubble.bubble_id)
-        if len(self._changed) > CHANGES_KEPT:
-            self._changed.popitem(last=False)
-            self._overflowed = True
-        self._news.set()
-
-    def take_overflow(self) -> bool:
-        """Whether changes were lost since the last call."""
-        overflowed, self._overflowed = self._overflowed, False
-        return overflowed
-
-    def close(self) -> None:
-        self.closed = True
-        self._news.set()
-
-    async def changes(self, timeout_s: float) -> list[Bubble]:
-        """The bubbles that changed since the last call; none after the timeout or when closed."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._news.wait()
-        except TimeoutError:
-            return []
-        if not self.closed:
-            self._news.clear()
-        taken = list(self._changed.values())
-        self._changed.clear()
-        return taken
-
 
 def number_of(address: str) -> str:
     """`5511900000001` for any way to write it; what is no Brazilian mobile stays as it is."""
@@ -161,33 +106,19 @@ class Handsets:
     def __init__(self) -> None:
         self._bubbles: OrderedDict[str, deque[Bubble]] = OrderedDict()  # last active at the end
         self._joining: OrderedDict[tuple[object, ...], Bubble] = OrderedDict()
-        self._watchers: set[Watcher] = set()
-        self.shown = 0  # bubbles ever
+        # Counts what changes, from where an earlier run cannot have been: a page that was open then goes on with this one.
+        self.changes = time.time_ns() // 1_000_000
 
-    def numbers(self) -> list[str]:
-        """Those with bubbles, last active first."""
-        return list(reversed(self._bubbles))
+    def numbers(self, short_code: str) -> list[str]:
+        """Those that have a talk with this short code, last active first."""
+        return [
+            n for n, kept in reversed(self._bubbles.items()) if any(b.short_code == short_code for b in kept)
+        ]
 
-    def bubbles(self, number: str) -> list[Bubble]:
-        """Oldest first; none for an unknown number."""
-        return list(self._bubbles.get(number_of(number), ()))
-
-    def newest(self, number: str) -> Bubble | None:
-        kept = self._bubbles.get(number_of(number))
-        return kept[-1] if kept else None
-
-    def watch(self) -> Watcher:
-        """The caller gives it back with `unwatch`."""
-        watcher = Watcher()
-        self._watchers.add(watcher)
-        return watcher
-
-    def unwatch(self, watcher: Watcher) -> None:
-        self._watchers.discard(watcher)
-
-    def close(self) -> None:
-        for watcher in self._watchers:
-            watcher.close()
+    def bubbles(self, number: str, short_code: str | None = None) -> list[Bubble]:
+        """Oldest first; none for an unknown number. short_code: only the talk with this one, as handsets show it."""
+        kept = self._bubbles.get(number_of(number), ())
+        return [bubble for bubble in kept if short_code in (None, bubble.short_code)]
 
     def show(self, bubble: Bubble) -> None:
         kept = self._bubbles.get(bubble.number)
@@ -198,13 +129,13 @@ class Handsets:
         else:
             self._bubbles.move_to_end(bubble.number)
         kept.append(bubble)
-        self.shown += 1
-        bubble.place = self.shown
-        self.changed(bubble)
+        self.change(bubble)
+        bubble.shown = self.changes
 
-    def changed(self, bubble: Bubble) -> None:
-        for watcher in self._watchers:
-            watcher.notice(bubble)
+    def change(self, bubble: Bubble) -> None:
+        """Something about it is not as it was."""
+        self.changes += 1
+        bubble.changed = self.changes
 
     def arrived(self, bubble: Bubble, part: Part, place: Place | None) -> Bubble:
         """Takes a part to a handset: the bubble it belongs to, which is `bubble` unless other parts came before."""
@@ -224,7 +155,7 @@ class Handsets:
             self.show(begun)
         else:
             begun.parts[place.sequence] = part
-            self.changed(begun)
+            self.change(begun)
         if len(begun.parts) == begun.total:
             del self._joining[key]
         return begun

@@ -104,12 +104,11 @@ class Operator:
         return self._port
 
     async def stop(self) -> None:
-        """Unbinds the peers, ends the live pages and closes. What was not settled or taken is forgotten."""
+        """Unbinds the peers and closes. What was not settled or taken is forgotten."""
         if self._server is None:
             return
         self._server.close()
         self._timetable.clear()
-        self.handsets.close()
         peers = list(self._peers)
         for peer in peers:
             peer.unbind(self.now())
@@ -129,9 +128,7 @@ class Operator:
         or nobody whose it could be. ValueError for a text of more than 255 parts.
         """
         number = number_of(number)
-        newest = next(
-            (b for b in reversed(self.handsets.bubbles(number)) if to in (None, b.short_code)), None
-        )
+        newest = next(reversed(self.handsets.bubbles(number, to)), None)
         short_code = to or (newest.short_code if newest else None)
         esme = self._esmes.get(newest.owner) if newest else None
         esme = esme or next(reversed(self._esmes.values()), None)
@@ -323,7 +320,7 @@ class Operator:
             self._settle_part(message.bubble, message.sequence)
         else:
             message.bubble.failure = message.bubble.failure or stat
-            self.handsets.changed(message.bubble)
+            self.handsets.change(message.bubble)
         if not message.wants_receipt:
             return
         form = self.script.receipt_id_form
@@ -334,7 +331,7 @@ class Operator:
 
     def _settle_part(self, bubble: Bubble, sequence: int) -> None:
         bubble.settle(sequence)
-        self.handsets.changed(bubble)
+        self.handsets.change(bubble)
 
     def _query(self, peer: Peer, body: QuerySm) -> tuple[int, QuerySmResp]:
         message = self._own(peer, body.message_id)

@@ -36,6 +36,11 @@ async def sources(db: Db) -> dict[int, Source]:
     return {row[0]: Source(*row[1:]) for row in rows}
 
 
+async def set_source(db: Db, name: str, addr: str) -> None:
+    """What the account of this name sends from, where it has no source of its own yet."""
+    await db.execute("update account set source_addr = $2 where name = $1 and source_addr = ''", name, addr)
+
+
 async def accounts_of_tokens(db: Db, token_hmacs: Sequence[bytes]) -> list[asyncpg.Record]:
     """The accounts that live tokens belong to, each with its token (account/token.py)."""
     return await db.fetch(
