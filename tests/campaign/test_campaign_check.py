@@ -8,6 +8,7 @@ from pombo.campaign import operations
 from pombo.campaign.columns import Use
 from pombo.campaign.operations import Wrong
 from pombo.campaign.states import State
+from pombo.route.routes import Route
 from pombo.store import blocks
 from rows import SECRETS
 
@@ -47,6 +48,27 @@ async def test_each_row_that_cannot_be_sent_says_why(office: Office) -> None:
     campaign = await office.campaign(campaign_id)
     assert (campaign.row_count, campaign.refused) == (11, 10)
     assert await office.sent() == []
+
+
+async def test_numbers_of_other_countries_are_read_as_the_api_reads_them(office: Office) -> None:
+    await office.db.execute("update account set countries = '{BR,PT}'")
+    office.routes.append(Route("351", 1, 86400))
+    campaign_id = await office.started(
+        b"Celular;Nome\n"
+        b"+351 912 345 678;Ana\n"
+        b"00351 912 345 679;Rui\n"
+        b"351912345677;Eva\n"  # without + or 00 a number is one of Brazil
+        b"+34 612 345 678;Leo\n"
+        b"+351 212 345 678;Ivo\n"
+        b"11987654321;Bia\n"
+    )
+    await office.until(campaign_id, State.DONE)
+    assert {number for number, _body in await office.sent()} == {351912345678, 351912345679, 5511987654321}
+    assert await office.reasons(campaign_id) == [
+        (4, "bad_number", ""),
+        (5, "foreign", ""),
+        (6, "bad_number", ""),
+    ]
 
 
 async def test_a_number_whose_first_row_is_refused_goes_to_its_next_row(office: Office) -> None:

@@ -69,4 +69,23 @@ def test_a_column_that_is_ignored_gives_no_word() -> None:
 )
 def test_a_number_that_is_none_says_what_is_wrong_with_it(typed: str, reason: Reason) -> None:
     assert normalise(typed) is None
-    assert of_number(typed) is reason
+    assert of_number(typed, {"BR"}) is reason
+
+
+@pytest.mark.parametrize(
+    ("typed", "countries", "reason"),
+    [
+        ("+351 912 345 678", {"BR", "ES"}, Reason.FOREIGN),
+        ("+351 212 345 678", {"BR", "ES"}, Reason.BAD_NUMBER),  # a fixed line
+        ("00351 9123", {"BR", "PT"}, Reason.BAD_NUMBER),
+        ("(11) 98765-4321", {"PT"}, Reason.FOREIGN),
+    ],
+)
+def test_a_number_of_elsewhere_is_told_from_what_is_no_number_anywhere(
+    typed: str, countries: set[str], reason: Reason
+) -> None:
+    assert of_number(typed, countries) is reason
+
+
+def test_a_column_of_numbers_of_other_countries_is_one_of_numbers() -> None:
+    assert guess(["Nome", "Contato"], [["Ana", "+351 912 345 678"]]) == [Use.TEXT, Use.NUMBER]

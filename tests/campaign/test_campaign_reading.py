@@ -52,6 +52,10 @@ def test_a_file_without_titles_gets_those_of_a_spreadsheet() -> None:
     )
 
 
+def test_a_number_of_another_country_is_no_title() -> None:
+    assert frames(b"Ana;+351 912 345 678\n")[0] == ["Coluna A", "Coluna B"]
+
+
 def test_a_column_of_numbers_alone_needs_no_separator() -> None:
     assert frames(b"celular\n11987654321\n")[1] == [[2, ["11987654321"], False]]
 

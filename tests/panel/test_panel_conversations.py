@@ -60,6 +60,27 @@ async def test_a_conversation_shows_both_sides_and_how_ours_fare(panel: Panel, m
         assert said in page
 
 
+async def test_somebody_of_another_country_is_found_named_and_answered_where_the_account_may_write(
+    panel: Panel, maria: Client
+) -> None:
+    await routed(panel)
+    await contacts.add(panel.db, ACTOR, panel.account_id, Contact(351912345678, "Inês"))
+    await message(panel, 351912345678, "Confirma?", minutes_ago=2)
+    await reply(panel, 351912345678, "sim")
+    path = f"/conversas/{await conversation_of(panel, 351912345678)}"
+    assert "Inês" in await maria.get("/conversas?q=%2B351%20912%20345%20678")
+    page = await maria.get(path)
+    assert "+351912345678" in page and "Confirma?" in page
+    form = {"texto": "Obrigada", "unica": once(page)}
+    assert "nem de outro país combinado" in await maria.post(f"{path}/responder", form, status=422)
+
+    await panel.db.execute("update account set countries = '{BR,PT}' where id = $1", panel.account_id)
+    await panel.db.execute("update route set prefix = '' where account_id = $1", panel.account_id)
+    await panel.node._routing.reload()
+    await maria.post(f"{path}/responder", form)
+    assert "Obrigada" in await maria.get(path)
+
+
 async def test_somebody_elses_conversation_is_answered_as_one_that_is_not_there(
     panel: Panel, maria: Client
 ) -> None:

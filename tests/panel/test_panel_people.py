@@ -130,6 +130,25 @@ async def test_a_file_adds_contacts_and_names_the_lines_that_it_leaves_out(
     assert await maria.post("/contatos/importar", uploaded("x.csv", b"11999990002\n")) == "/contatos"
 
 
+async def test_a_file_of_numbers_of_other_countries_is_read_as_the_form_is(
+    panel: Panel, maria: Client
+) -> None:
+    file = (
+        b"Nome,Linha\nAna,+351 912 345 678\nBia,00351 912 345 679\nCid,351912345677\nDora,+351 212 345 678\n"
+    )
+    page = await maria.post("/contatos/importar", uploaded("x.csv", file), status=200)
+    assert "2 contatos novos" in page
+    assert "2 linhas ficaram de fora" in page
+    assert "ou de outro país com + e o código" in page
+    assert [(number, name) for number, name, _labels, _note in await kept(panel)] == [
+        (351912345678, "Ana"),
+        (351912345679, "Bia"),
+    ]
+    for sought in ("+351 912 345 678", "912 345 678", "00351 912 345 678"):
+        found = await maria.get(f"/contatos?q={sought.replace('+', '%2B')}")
+        assert "Ana" in found and "Bia" not in found, sought
+
+
 @pytest.mark.parametrize(
     ("octets", "why"),
     [

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from pombo import country
 from pombo.errors import Taken
-from pombo.number import normalise
 from pombo.store import contacts
 from pombo.store.audit import Actor, changing
 from pombo.store.contacts import Contact, Merged
@@ -137,7 +136,10 @@ def columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Columns:
     keys = [" ".join(folded(title).split()) for title in titles]
     places = [next((place for place, key in enumerate(keys) if key in wanted), None) for wanted in _TITLES]
     if places[0] is None:
-        counts = [sum(normalise(row[place]) is not None for row in rows) for place in range(len(titles))]
+        counts = [
+            sum(country.normalise(row[place], None) is not None for row in rows)
+            for place in range(len(titles))
+        ]
         best = max(range(len(counts)), key=counts.__getitem__, default=None)
         if best is not None and counts[best] and best not in places:
             places[0] = best

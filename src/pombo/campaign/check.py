@@ -51,7 +51,7 @@ def _verdict(doors: Doors, account: Account, campaign: Campaign, letters: Letter
     if row.refusal == Reason.SHIFTED:
         refusal = Reason.SHIFTED
     elif judged.refusal is not None:
-        refusal, detail = reasons.of_refusal(judged.refusal, destination)
+        refusal, detail = reasons.of_refusal(judged.refusal, destination, account.countries)
     elif campaign.empty_refused and (name := letters.template.empty(row.cells)):
         refusal, detail = Reason.EMPTY_VARIABLE, name
     if judged.number == 0:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from pombo import number
+from pombo import country
 from pombo.text.keyword import folded
 from pombo.text.variables import key, split
 
@@ -58,7 +58,7 @@ def guess(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Use]:
     best, best_score = -1, 0.0
     for place, title in enumerate(titles):
         cells = [row[place] for row in rows if row[place]]
-        good = sum(number.normalise(cell) is not None for cell in cells) / len(cells) if cells else 0.0
+        good = sum(country.normalise(cell, None) is not None for cell in cells) / len(cells) if cells else 0.0
         score = good + (0.5 if _OF_NUMBERS.search(folded(title)) else 0.0)
         if score > best_score and score >= 0.5:
             best, best_score = place, score

@@ -21,7 +21,7 @@ from enum import StrEnum
 import msgspec
 from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
-from pombo import number
+from pombo import country
 
 MOST_OCTETS = 50 * 1024 * 1024
 MOST_ROWS = 200_000
@@ -79,7 +79,7 @@ def _framed(rows: Iterator[list[str]]) -> Iterator[object]:
         if not cells:
             continue
         if not titles:
-            headless = any(number.normalise(cell) is not None for cell in cells)
+            headless = any(country.normalise(cell, None) is not None for cell in cells)
             titles = [_title(place, "" if headless else cell) for place, cell in enumerate(cells)]
             if len(titles) > MOST_COLUMNS:
                 raise Unreadable(Fault.TOO_MANY_COLUMNS)

@@ -1,9 +1,10 @@
 """Why a row becomes no message, finer than the refusals of the API: a person can mend the file with them."""
 
 import re
+from collections.abc import Collection
 from enum import StrEnum
 
-from pombo import number
+from pombo import country, number
 from pombo.errors import Refusal
 
 _MOST_CHARACTERS = 64  # as number.py
@@ -16,7 +17,7 @@ class Reason(StrEnum):
     NO_NUMBER = "no_number"
     NO_DDD = "no_ddd"
     FIXED_LINE = "fixed_line"
-    FOREIGN = "foreign"
+    FOREIGN = "foreign"  # of a country that the account does not write to
     ROUNDED = "rounded"  # 1,19876E+10: a spreadsheet took it for a quantity and lost its last digits
     BAD_NUMBER = "bad_number"
     SHIFTED = "shifted"  # more cells than titles: which text belongs where cannot be told
@@ -37,16 +38,16 @@ _OF_REFUSALS = {
 }
 
 
-def of_refusal(refusal: Refusal, destination: str) -> tuple[Reason, str]:
-    """The reason, and its detail."""
+def of_refusal(refusal: Refusal, destination: str, countries: Collection[str]) -> tuple[Reason, str]:
+    """The reason, and its detail. countries: those that the account writes to."""
     if refusal is Refusal.DESTINATION:
-        return of_number(destination), ""
+        return of_number(destination, countries), ""
     known = _OF_REFUSALS.get(refusal)
     return (known, "") if known else (Reason.REFUSED, refusal.text)
 
 
-def of_number(destination: str) -> Reason:
-    """Why `number.normalise` refuses this."""
+def of_number(destination: str, countries: Collection[str]) -> Reason:
+    """Why `country.normalise` refuses this."""
     digits = "".join(char for char in destination if char in "0123456789")
     if not destination.strip():
         return Reason.NO_NUMBER
@@ -54,8 +55,10 @@ def of_number(destination: str) -> Reason:
         return Reason.BAD_NUMBER
     if _ROUNDED.fullmatch(destination.strip()):
         return Reason.ROUNDED
-    if destination.lstrip().startswith(("+", "00")) and not digits.lstrip("0").startswith("55"):
+    if country.normalise(destination, None) is not None:
         return Reason.FOREIGN
+    if destination.lstrip().startswith(("+", "00")) and not digits.lstrip("0").startswith("55"):
+        return Reason.BAD_NUMBER if any(one != country.BRAZIL for one in countries) else Reason.FOREIGN
     national = digits.lstrip("0")
     if national.startswith("55") and len(national) in (12, 13):
         national = national[2:]

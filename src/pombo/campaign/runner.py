@@ -167,11 +167,12 @@ class Runner:
             )
         except Unavailable:  # perhaps stored, perhaps not: the same ids again will tell
             return await self._wait(campaign, pace, "unavailable", _UNAVAILABLE_S)
-        return await self._note(campaign, pace, rows, outcomes, letters)
+        return await self._note(campaign, account, pace, rows, outcomes, letters)
 
     async def _note(
         self,
         campaign: Campaign,
+        account: Account,
         pace: _Pace,
         rows: list[Row],
         outcomes: list[Outcome],
@@ -183,7 +184,7 @@ class Runner:
             for row, outcome in zip(rows, outcomes, strict=True)
             if outcome.message_id is not None
         ]
-        refused, left = _refused(rows, outcomes, letters, someone=bool(accepted))
+        refused, left = _refused(account, rows, outcomes, letters, someone=bool(accepted))
         done_to = min(left) - 1 if left else rows[-1].n
         stop = next((_STOPS[why] for why in left.values() if why in _STOPS), None)
         waits_for = "rate" if left and stop is None else ""
@@ -263,7 +264,7 @@ class Runner:
 
 
 def _refused(
-    rows: list[Row], outcomes: list[Outcome], letters: check.Letters, *, someone: bool
+    account: Account, rows: list[Row], outcomes: list[Outcome], letters: check.Letters, *, someone: bool
 ) -> tuple[list[tuple[int, str, str]], dict[int, Refusal]]:
     """Rows that will never be sent; and those that are tried again, with what keeps them. someone: of the page is
     accepted: then a number without a route is one of few."""
@@ -274,6 +275,7 @@ def _refused(
         if outcome.refusal.retryable and not (outcome.refusal is Refusal.NO_ROUTE and someone):
             left[row.n] = outcome.refusal
         else:
-            reason, detail = reasons.of_refusal(outcome.refusal, letters.destination(row.cells))
+            destination = letters.destination(row.cells)
+            reason, detail = reasons.of_refusal(outcome.refusal, destination, account.countries)
             refused.append((row.n, str(reason), detail))
     return refused, left

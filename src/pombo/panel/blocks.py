@@ -78,7 +78,10 @@ def ended(messages: int) -> str:
 
 
 def _no_number() -> str:
-    return _("Escreva um celular do Brasil com DDD, como (11) 98765-4321.")
+    return _(
+        "Escreva um celular do Brasil com DDD, como (11) 98765-4321, ou de outro país com + e o código, como +351 912"
+        " 345 678."
+    )
 
 
 def _list(request: Asked) -> BlockList:

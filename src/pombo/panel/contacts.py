@@ -20,7 +20,10 @@ from pombo.text.keyword import folded
 
 _PAGE, _EXPORT_PAGE = 50, 1000
 FAULTS = {
-    Fault.NUMBER: lambda: _("Escreva um celular do Brasil com DDD, como (11) 98765-4321."),
+    Fault.NUMBER: lambda: _(
+        "Escreva um celular do Brasil com DDD, como (11) 98765-4321, ou de outro país com + e o código, como +351 912"
+        " 345 678."
+    ),
     Fault.NAME: lambda: _("O nome tem no máximo %(most)s caracteres.", most=MOST_NAME),
     Fault.LABELS: lambda: _(
         "São no máximo %(labels)s etiquetas de até %(most)s caracteres.", labels=MOST_LABELS, most=MOST_LABEL

@@ -148,7 +148,8 @@ def callback(row: Row | None) -> Word | None:
 REFUSALS: Mapping[Refusal, str] = {
     Refusal.TOKEN: noted("O acesso não vale mais: entre de novo."),
     Refusal.DESTINATION: noted(
-        "Este não é um celular do Brasil: escreva o DDD e os nove dígitos, como (11) 98765-4321."
+        "Este não é um celular do Brasil, nem de outro país combinado para a conta: escreva o DDD e os nove"
+        " dígitos, como (11) 98765-4321."
     ),
     Refusal.EMPTY: noted("A mensagem está vazia: escreva o texto."),
     Refusal.TOO_LONG: noted("A mensagem tem mais segmentos do que sua conta permite: encurte o texto."),

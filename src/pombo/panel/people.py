@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from litestar.exceptions import NotFoundException
 
+from pombo import country
 from pombo.account.people import Role
-from pombo.number import normalise
 from pombo.panel.page import Page, render
 from pombo.panel.session import Asked, person_of
 from pombo.panel.words import _, voice, when
@@ -40,8 +40,8 @@ def searched(request: Asked, q: str) -> Sought:
     if not digits:
         return Sought(name=folded(q))
     if not person_of(request).role.sees_numbers:
-        return Sought(name=folded(q), number=normalise(q))
-    return Sought(digits.removeprefix("0"), folded(q), normalise(q))
+        return Sought(name=folded(q), number=country.normalise(q, None))
+    return Sought(digits.lstrip("0"), folded(q), country.normalise(q, None))
 
 
 def known(given: int) -> int:
