@@ -28,6 +28,7 @@ from pombo.panel import (
     imports,
     messages,
     models,
+    notices,
     overview,
     preferences,
     reports,
@@ -68,6 +69,7 @@ handlers: Sequence[HTTPRouteHandler] = (
     *handset.handlers,
     *campaign_new.handlers,
     *campaigns.handlers,
+    *notices.handlers,
     *events.handlers,
 )
 

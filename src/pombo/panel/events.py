@@ -8,6 +8,7 @@ A page that wants to hear of something asks for its fragment again: `hx-trigger=
     unread     how many conversations have something new: the badge beside *Caixa de entrada*
     campaigns  one has moved
     balance    thousandths of a real
+    notices    there is something else to look at: the bell
     handset    of a demonstration: a bubble, or a callback that its receiver got
 
 Nothing is told by whoever changes something: that would cost every message. Instead each process asks the database once a

@@ -165,7 +165,7 @@ function listen() {
   if (!wanted) { stream?.close(); stream = null; return; }
   if (stream && stream.readyState !== EventSource.CLOSED) return;
   stream = new EventSource("/eventos");
-  for (const kind of ["messages", "callbacks", "replies", "unread", "campaigns", "balance", "handset"]) stream.addEventListener(kind, e => news(kind, JSON.parse(e.data)));
+  for (const kind of ["messages", "callbacks", "replies", "unread", "campaigns", "balance", "notices", "handset"]) stream.addEventListener(kind, e => news(kind, JSON.parse(e.data)));
   stream.addEventListener("ended", () => location.reload());
 }
 function news(kind, { version, value }) {
