@@ -3,8 +3,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from pombo.callback.address import check_url, opening, query, split_url
-from pombo.errors import PomboError
+from pombo.callback.address import BadUrl, Wrong, check_url, opening, query, split_url
 from pombo.message import CallbackKind
 from pombo.number import national_form
 from pombo.store.callbacks import Job
@@ -142,7 +141,7 @@ def test_a_url_is_stored_in_one_spelling(url: str, stored: str) -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_called_is_refused_with_a_reason(url: str) -> None:
-    with pytest.raises(PomboError, match=r"URL"):
+    with pytest.raises(BadUrl, match=r"URL"):
         check_url(url)
 
 
@@ -152,8 +151,9 @@ def test_what_cannot_be_called_is_refused_with_a_reason(url: str) -> None:
      "http://[::ffff:10.0.0.1]/", "http://169.254.169.254/latest/meta-data", "http://10.1.2.3/"],
 )  # fmt: skip
 def test_an_inner_address_is_refused_at_registration(url: str) -> None:
-    with pytest.raises(PomboError, match="rede interna"):
+    with pytest.raises(BadUrl) as bad:
         check_url(url)
+    assert bad.value.wrong is Wrong.INTERNAL
 
 
 def test_an_inner_address_that_the_operator_allows_is_registered() -> None:

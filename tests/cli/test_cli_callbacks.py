@@ -229,6 +229,7 @@ def test_what_has_no_url_is_not_replayed(called: Pombo, database_url: str) -> No
         (("replay", "7"), "no callback 7"),
         (("show", "7"), "no callback 7"),
         (("list", "--account", "nobody"), "no account 'nobody'"),
+        (("set", "loja", "--kind", "mo", "--url", "ftp://x.example/"), "The URL must begin with http:// or https://."),
         (("remove", "loja", "--kind", "mo"), "no URL registered for mo"),
         (("secret", "loja", "--kind", "mo", "--rotate"), "no URL registered for mo"),
     ],

@@ -16,7 +16,9 @@ from playwright.async_api import expect
 
 from pombo.account.people import Role
 from pombo.callback import endpoints
+from pombo.callback.address import Wrong
 from pombo.message import CallbackKind
+from pombo.panel import settings
 
 pytestmark = pytest.mark.anyio
 
@@ -86,6 +88,10 @@ async def test_what_is_saved_is_what_the_commands_see_and_its_secret_stays(panel
     await client.post(f"{PATH}/dlr/remover")
     assert await endpoints.registered(panel.db, panel.account_id, CallbackKind.DLR) is None
     await client.post(f"{PATH}/dlr/remover", status=404)
+
+
+def test_the_page_has_words_for_whatever_is_wrong_with_a_url() -> None:
+    assert set(settings._WRONG) == set(Wrong)
 
 
 @pytest.mark.parametrize(

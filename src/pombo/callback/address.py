@@ -7,6 +7,7 @@ the signature.
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
+from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
@@ -28,6 +29,29 @@ _FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ufeff]")
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.ASCII)
 
 
+class Wrong(Enum):
+    """What is wrong with a URL, as commands say it; pages have words of their own for each."""
+
+    EMPTY = "Give the URL."
+    LONG = f"The URL is too long: {MAX_URL_CHARACTERS} characters at most."
+    BLANKS = "The URL has blanks or control characters. Write %20 for a blank."
+    SCHEME = "The URL must begin with http:// or https://."
+    CREDENTIALS = (
+        "The URL cannot have a user and a password. Put a token into the parameters, such as ?token=…."
+    )
+    ADDRESS = "The URL is not valid: check the address and the port."
+    NO_HOST = "The URL has no address, such as https://www.example.com/dlr."
+    IPV6 = "The IPv6 address in the URL is not valid."
+    HOST = "The address in the URL is not valid: check the name after http:// or https://."
+    INTERNAL = "The URL leads to an internal network, which cannot be called. Use a public address."
+
+
+class BadUrl(PomboError):
+    def __init__(self, wrong: Wrong) -> None:
+        super().__init__(wrong.value)
+        self.wrong = wrong
+
+
 class Place(NamedTuple):
     """A URL taken apart for dialling."""
 
@@ -39,40 +63,36 @@ class Place(NamedTuple):
 
 
 def check_url(url: str, allow: Iterable[Network] = ()) -> str:
-    """The URL as it is stored. Raises PomboError in Portuguese (customers read it) if it cannot be called."""
+    """The URL as it is stored. Raises BadUrl if it cannot be called."""
     place = split_url(url)
     address = literal_address(place.host)
     if address is not None and not may_dial(address, allow):
-        raise PomboError(
-            "A URL aponta para uma rede interna, que não pode ser chamada. Use um endereço público."
-        )
+        raise BadUrl(Wrong.INTERNAL)
     return f"http{'s' if place.tls else ''}://{place.authority}{place.target}"
 
 
 def split_url(url: str) -> Place:
-    """Takes a URL apart; a fragment is dropped. Raises PomboError, as `check_url` does."""
+    """Takes a URL apart; a fragment is dropped. Raises BadUrl, as `check_url` does."""
     if not url:
-        raise PomboError("Informe a URL.")
+        raise BadUrl(Wrong.EMPTY)
     if len(url) > MAX_URL_CHARACTERS:
-        raise PomboError(f"A URL é muito longa: no máximo {MAX_URL_CHARACTERS} caracteres.")
+        raise BadUrl(Wrong.LONG)
     if _FORBIDDEN.search(url):
-        raise PomboError("A URL contém espaços ou caracteres de controle. Use %20 no lugar de um espaço.")
+        raise BadUrl(Wrong.BLANKS)
     try:
         parts = urlsplit(url, allow_fragments=True)
         port = parts.port
     except ValueError:
-        raise PomboError("A URL não é válida: confira o endereço e a porta.") from None
+        raise BadUrl(Wrong.ADDRESS) from None
     if parts.scheme not in ("http", "https"):
-        raise PomboError("A URL deve começar com http:// ou https://.")
+        raise BadUrl(Wrong.SCHEME)
     if "@" in parts.netloc:
-        raise PomboError(
-            "A URL não pode conter usuário e senha. Ponha um token nos parâmetros, por exemplo ?token=…."
-        )
+        raise BadUrl(Wrong.CREDENTIALS)
     tls = parts.scheme == "https"
     host = _host(parts)
     default = 443 if tls else 80
     if port == 0:
-        raise PomboError("A URL não é válida: confira o endereço e a porta.")
+        raise BadUrl(Wrong.ADDRESS)
     name = f"[{host}]" if ":" in host else host
     authority = name if port in (None, default) else f"{name}:{port}"
     return Place(tls, host, port or default, authority, _target(parts, url))
@@ -81,17 +101,17 @@ def split_url(url: str) -> Place:
 def _host(parts: SplitResult) -> str:
     host = parts.hostname or ""
     if not host:
-        raise PomboError("A URL não tem um endereço, por exemplo https://www.exemplo.com.br/dlr.")
+        raise BadUrl(Wrong.NO_HOST)
     if ":" in host:
         if literal_address(host) is None or "%" in host:
-            raise PomboError("O endereço IPv6 da URL não é válido.")
+            raise BadUrl(Wrong.IPV6)
         return host
     try:
         ascii_host = host.encode("idna").decode("ascii").lower()
     except UnicodeError:
         ascii_host = ""
     if len(ascii_host) > 253 or not _NAME.fullmatch(ascii_host):
-        raise PomboError("O endereço da URL não é válido: confira o nome depois de http:// ou https://.")
+        raise BadUrl(Wrong.HOST)
     return ascii_host
 
 

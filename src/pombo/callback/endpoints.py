@@ -38,7 +38,7 @@ async def register(
     literal: bool,
     any_2xx: bool,
 ) -> EndpointRow:
-    """A new URL, or the change of one, whose secret stays. Raises PomboError in Portuguese for a URL that cannot be called.
+    """A new URL, or the change of one, whose secret stays. Raises BadUrl.
 
     allow: networks inside the platform that it may lead to.
     """

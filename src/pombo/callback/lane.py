@@ -7,10 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pombo.callback.address import Place, opening, split_url
+from pombo.callback.address import BadUrl, Place, opening, split_url
 from pombo.callback.connection import Connection
 from pombo.callback.sign import Signer
-from pombo.errors import PomboError
 from pombo.message import CallbackKind
 from pombo.store.callbacks import EndpointRow, Job
 
@@ -42,7 +41,7 @@ def endpoint(row: EndpointRow, unseal: Callable[[bytes], bytes]) -> Endpoint:
     """Never raises: one bad row must not stop the others."""
     try:
         place = split_url(row.url)
-    except PomboError:
+    except BadUrl:
         return Endpoint(row, None, "", "", _NO_SIGNER, "URL not valid")
     try:
         secret = unseal(row.secret_sealed)

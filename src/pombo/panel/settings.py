@@ -9,12 +9,11 @@ from litestar.exceptions import NotFoundException
 from markupsafe import Markup
 
 from pombo.callback import endpoints, trial
-from pombo.callback.address import check_url
+from pombo.callback.address import BadUrl, Wrong, check_url
 from pombo.callback.figures import Cause
 from pombo.callback.schedule import PAUSES_S
 from pombo.callback.sign import new_secret
 from pombo.callback.trial import Trial
-from pombo.errors import PomboError
 from pombo.message import CallbackKind
 from pombo.panel.page import Asked, Page, Role, act, doors_of, form_of, person_of, redirect, render, show
 from pombo.panel.session import actor_of
@@ -31,6 +30,22 @@ _HEADINGS: Final = {CallbackKind.DLR: "call-back DLR", CallbackKind.MO: "callbac
 _ABOUT: Final = {
     CallbackKind.DLR: noted("Avisamos quando a mensagem termina: entregue, não entregue ou rejeitada."),
     CallbackKind.MO: noted("Avisamos quando alguém responde. A resposta também fica na Caixa de entrada."),
+}
+_WRONG: Final = {
+    Wrong.EMPTY: noted("Informe a URL."),
+    Wrong.LONG: noted("A URL é muito longa: no máximo 2000 caracteres."),
+    Wrong.BLANKS: noted("A URL contém espaços ou caracteres de controle. Use %20 no lugar de um espaço."),
+    Wrong.SCHEME: noted("A URL deve começar com http:// ou https://."),
+    Wrong.CREDENTIALS: noted(
+        "A URL não pode conter usuário e senha. Ponha um token nos parâmetros, por exemplo ?token=…."
+    ),
+    Wrong.ADDRESS: noted("A URL não é válida: confira o endereço e a porta."),
+    Wrong.NO_HOST: noted("A URL não tem um endereço, por exemplo https://www.exemplo.com.br/dlr."),
+    Wrong.IPV6: noted("O endereço IPv6 da URL não é válido."),
+    Wrong.HOST: noted("O endereço da URL não é válido: confira o nome depois de http:// ou https://."),
+    Wrong.INTERNAL: noted(
+        "A URL aponta para uma rede interna, que não pode ser chamada. Use um endereço público."
+    ),
 }
 _MEANS: Final = {
     Cause.CONFIRMED: noted("Seu sistema confirmou. É isto que esperamos de cada entrega."),
@@ -57,19 +72,6 @@ _MEANS: Final = {
     Cause.TLS: noted("A conexão segura (TLS) não se formou: o certificado venceu, ou é de outro nome."),
     Cause.BROKEN: noted("A conexão caiu antes de uma resposta HTTP completa."),
 }
-_REFUSALS: Final = (  # of callback/address.py, for whoever reads English
-    noted("Informe a URL."),
-    noted("A URL é muito longa: no máximo 2000 caracteres."),
-    noted("A URL contém espaços ou caracteres de controle. Use %20 no lugar de um espaço."),
-    noted("A URL não é válida: confira o endereço e a porta."),
-    noted("A URL deve começar com http:// ou https://."),
-    noted("A URL não pode conter usuário e senha. Ponha um token nos parâmetros, por exemplo ?token=…."),
-    noted("A URL não tem um endereço, por exemplo https://www.exemplo.com.br/dlr."),
-    noted("O endereço IPv6 da URL não é válido."),
-    noted("O endereço da URL não é válido: confira o nome depois de http:// ou https://."),
-    noted("A URL aponta para uma rede interna, que não pode ser chamada. Use um endereço público."),
-)
-
 _testing: set[int] = set()  # accounts with a test under way: one at a time
 
 
@@ -109,8 +111,8 @@ async def save(request: Asked, kind: str) -> Page:
                 change, doors.secrets, account_id, wanted, form.get("url", "").strip(), doors.config.callback_allow,
                 literal=_literal(form), any_2xx=_any_2xx(form),
             )  # fmt: skip
-    except PomboError as error:
-        return await _page(request, wanted, form, _(str(error)))
+    except BadUrl as bad:
+        return await _page(request, wanted, form, _(_WRONG[bad.wrong]))
     return redirect(request, f"{_PATH}#{kind}", said=_("Salvo. Vale a partir da próxima chamada."))
 
 
@@ -187,8 +189,8 @@ def _given(request: Asked, kind: CallbackKind, form: dict[str, str]) -> tuple[En
     """What a form describes, without its secret; or why it cannot be called."""
     try:
         url = check_url(form.get("url", "").strip(), doors_of(request).config.callback_allow)
-    except PomboError as error:
-        return None, _(str(error))
+    except BadUrl as bad:
+        return None, _(_WRONG[bad.wrong])
     account_id = person_of(request).account.id
     return EndpointRow(account_id, kind, url, _literal(form), _any_2xx(form), b""), ""
 
