@@ -293,6 +293,17 @@ async def test_a_message_shows_its_life_to_the_letter(panel: Panel) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page and "<script>alert(1)" not in page
 
 
+async def test_a_message_is_drawn_again_only_when_something_has_changed(panel: Panel) -> None:
+    vivo = await rows.smsc(panel.db)
+    sent = await rows.message(panel.db, panel.account_id, vivo, 1)
+    client = await panel.client()
+    path = re.search(rf"/mensagens/{sent}\?visto=\w+", await client.get(f"/mensagens/{sent}"))
+    assert path
+    assert await client.get(path[0], status=204) == ""
+    await rows.callback(panel.db, panel.account_id, sent, [503])
+    assert path[0] not in await client.get(path[0])
+
+
 async def test_pages_of_messages_are_for_everybody(visit: Visit, panel: Panel) -> None:
     ids = await rows.life_of_an_account(panel.db, panel.account_id)
     await inspected(visit, "/mensagens?periodo=7d")
@@ -350,6 +361,13 @@ async def test_what_happens_is_seen_without_asking(visit: Visit, panel: Panel) -
     await expect(page.get_by_text("1 mensagem nova · mostrar")).to_be_visible()
     await expect(page.locator("tbody tr")).to_have_count(1)  # no row jumped
     await expect(one.locator("h1 + .pill")).to_have_text("Entregue")
+    await one.locator("details.raw summary").first.click()
+    async with (
+        panel.db.transaction() as tx
+    ):  # its callback goes on after its end, and changes nothing under a reader's hand
+        await rows.callback(tx, panel.account_id, sent, [200])
+    await expect(one.get_by_text("Callback DLR confirmado")).to_be_visible()
+    await expect(one.locator("details.raw pre").first).to_be_visible()
     await expect(overview.locator("#latest tbody tr")).to_have_count(2)
     await page.get_by_text("1 mensagem nova · mostrar").click()
     await expect(page.locator("tbody tr")).to_have_count(2)

@@ -237,6 +237,12 @@ async def test_what_the_operator_blocks_is_not_the_accounts_to_unblock(panel: Pa
     assert await blocks.lists_of(panel.db, panel.doors.secrets.number_hmac(BIA))
 
 
+async def test_the_menu_says_that_blocks_are_with_contacts(panel: Panel, maria: Client) -> None:
+    for path in ("/bloqueios", "/bloqueios/importar", "/contatos"):
+        lit = re.search(r'<a href="([^"]+)" aria-current="page" data-go', await maria.get(path))
+        assert lit and lit[1] == "/contatos", path
+
+
 async def test_a_file_of_numbers_is_blocked(panel: Panel, maria: Client) -> None:
     page = await maria.post(
         "/bloqueios/importar", uploaded("x.csv", b"11987654321\n11999990002\nfoo\n"), status=200

@@ -1,5 +1,6 @@
 """Mensagens: the list with its filters and views, what leaves it as a table, and one message with its life."""
 
+import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -335,22 +336,30 @@ def _row(account: Account, row: Row) -> list[sheet.Cell]:
 
 
 @show("/mensagens/{message_id:int}")
-async def one(request: Asked, message_id: int) -> Page:
+async def one(request: Asked, message_id: int, visto: str = "") -> Page:
+    """visto: the version that the page shows already; where nothing has changed since, nothing is drawn again."""
     db, row = doors_of(request).db, await _there(request, message_id)
     life = await explain.life(db, row)
     called = {call["id"]: await deliveries.attempts(db, call["id"]) for _kind, call in life.callbacks}
     sent = row["sent_body"] or row["body"]
     pieces = outgoing.shown(sent, row["ucs2"], row["long_mode"] or "udh8")
     state = State(row["state"])
+    events = timeline.timeline(row, life, called)
+    version = hashlib.blake2s(
+        repr((row, events, life.attempts, life.replies)).encode(), digest_size=8
+    ).hexdigest()
+    if visto == version:
+        return Page(b"", status_code=204, headers=HEADERS)
     return render(
         request,
         "message.html",
+        version=version,
         row=row,
         state=meaning.STATES[state],
         reason=meaning.reason({**row, "queue_state": None, "opens_at": None, "held_for": ""})
         if state in FINAL and state is not State.DELIVERED
         else None,
-        events=timeline.timeline(row, life, called),
+        events=events,
         pieces=pieces,
         latest=_latest(life.attempts),
         attempt_words=meaning.ATTEMPTS,

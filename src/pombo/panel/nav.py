@@ -18,6 +18,11 @@ class Entry(NamedTuple):
     key: str = ""  # after `g`
     dock: str = ""  # its shorter name at the foot of a phone
     badge: str = ""  # what is counted beside it, in events.py
+    also: tuple[str, ...] = ()  # other paths that belong to it
+
+    def holds(self, asked: str) -> bool:
+        """Whether this page is of it."""
+        return any(asked == path or asked.startswith(f"{path}/") for path in (self.path, *self.also))
 
 
 class Group(NamedTuple):
@@ -40,7 +45,7 @@ _GROUPS = (
             Entry("/campanhas", noted("Campanhas"), "speakerphone", "c"),
             Entry("/mensagens", noted("Mensagens"), "list-details", "m", noted("Mensagens")),
             Entry("/conversas", noted("Caixa de entrada"), "inbox", "e", noted("Entrada"), "unread"),
-            Entry("/contatos", noted("Contatos e bloqueios"), "address-book", "k"),
+            Entry("/contatos", noted("Contatos e bloqueios"), "address-book", "k", also=("/bloqueios",)),
             Entry("/modelos", noted("Modelos"), "template", "t"),
         ),
     ),

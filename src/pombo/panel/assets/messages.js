@@ -8,3 +8,11 @@ document.addEventListener("alpine:init", () => {
     get some() { return this.count > 0; },
   }));
 });
+
+/* A message that goes on living is drawn again around whoever reads: what was opened stays open. */
+{
+  const opened = () => [...document.querySelectorAll("#message details.raw")];
+  let open = [];
+  document.body.addEventListener("htmx:beforeSwap", e => { if (e.target.id === "message") open = opened().map(one => one.open); });
+  document.body.addEventListener("htmx:afterSwap", () => { opened().forEach((one, n) => { if (open[n]) one.open = true; }); open = []; });
+}
