@@ -340,11 +340,17 @@ async def test_filtering_keeps_the_address_and_picking_opens_the_bar(visit: Visi
     await page.locator("#messages-q").press_sequentially("pedido-3")
     await expect(page.locator("tbody tr")).to_have_count(1)
     await expect(page.locator("#messages-q")).to_be_focused()
+    old = await page.locator("#messages-list").element_handle()
     await page.get_by_label("Situação").select_option("")
+    await old.wait_for_element_state("hidden")
+    await expect(page).to_have_url(f"{panel.url}/mensagens?q=pedido-3&periodo=7d")
     await expect(page.locator(".picked")).to_be_hidden()
     await page.locator("thead input[type=checkbox]").check()
     await expect(page.locator(".picked b")).to_have_text("1")
     await axe(page)
+    await expect(page.locator(".picked b")).to_have_text(
+        "1"
+    )  # the field that was left asks for no other list
     await page.go_back()
     await expect(page.locator("#messages-q")).to_have_value("pedido-3")
 

@@ -111,11 +111,13 @@ async def listed(request: Asked) -> Page:
     calls = await listing.callbacks(db, account.id, [row["id"] for row in page.rows])
     count = await listing.count(db, found.which)
     own = [View(row["name"], row["query"], row["id"]) for row in await views.views(db, account.id)]
+    query = found.filters.query()
     return render(
         request,
         "messages.html",
+        headers={"HX-Push-Url": f"/mensagens?{query}" if query else "/mensagens"},  # without the empty fields
         filters=found.filters,
-        query=found.filters.query(),
+        query=query,
         connections=found.connections,
         views=[View(_(view.name), view.query) for view in _VIEWS] + own,
         rows=[line(row, calls.get(row["id"])) for row in page.rows],
