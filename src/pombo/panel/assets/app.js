@@ -77,7 +77,7 @@ let going = 0;
 addEventListener("keydown", e => {
   if (e.key === "Escape") { menu(false); document.querySelectorAll("details.menu[open]").forEach(d => { d.open = false; }); }
   if (e.ctrlKey && e.key === "Enter") { e.target.closest?.("form")?.requestSubmit(); return; }
-  if (e.target.matches?.("input,textarea,select,[contenteditable]") || e.ctrlKey || e.metaKey || e.altKey || document.querySelector("dialog[open]")) return;
+  if (e.target.matches?.("input:not([type=checkbox],[type=radio]),textarea,select,[contenteditable]") || e.ctrlKey || e.metaKey || e.altKey || document.querySelector("dialog[open]")) return;
   if (Date.now() - going < 1500) {
     going = 0;
     const way = document.querySelector(`[data-go="${CSS.escape(e.key)}"]`);
@@ -97,6 +97,12 @@ function step(way) {
   const at = rows.indexOf(document.activeElement), next = at < 0 ? (way > 0 ? 0 : rows.length - 1) : at + way;
   rows[Math.max(0, Math.min(rows.length - 1, next))].focus();
 }
+/* A list that is drawn anew, because something came live, leaves whoever goes through it on the row where they were. */
+let row = null;
+document.body.addEventListener("htmx:beforeSwap", () => { row = document.activeElement?.closest("[data-list]") ? document.activeElement.getAttribute("href") : null; });
+document.body.addEventListener("htmx:afterSwap", () => {
+  if (row && document.activeElement === document.body) document.querySelector(`[data-list] a[href="${CSS.escape(row)}"]`)?.focus({ preventScroll: true });
+});
 
 /* A link that lets in once, in a browser: looking at it is asking for it. */
 document.querySelector("form[data-at-once]")?.requestSubmit();
