@@ -90,6 +90,7 @@ async def test_the_first_minute(demo: Program, visits: Visits) -> None:
     await done(page, 1, 2, 3)
     await page.locator("#talk").get_by_role("link", name="Caixa de entrada").click()
     await expect(page.locator("#chat .bub")).to_have_text([re.compile("^Olá, João!"), "SIM"])
+    await page.wait_for_load_state()
     await page.keyboard.press("g")
     await page.keyboard.press("a")
 

@@ -40,12 +40,13 @@ _FIRST_TEXT = noted(
     "Olá, João! Sua consulta está confirmada para amanhã, 14h30. Responda SIM para confirmar ou NÃO para remarcar."
 )
 _QUICK = ("SIM", "NÃO", "SAIR")
-_REAL = """export POMBO_DATA=producao
-.venv/bin/pombo serve --port 8090 &
+_REAL = """export POMBO_DATA=producao POMBO_PORT=8090
+.venv/bin/pombo serve &
 .venv/bin/pombo account add minha-empresa --balance 100.00
 .venv/bin/pombo smsc add operadora --host HOST --port 2775 \\
   --system-id USUARIO --password SENHA
-.venv/bin/pombo route add --prefix 55 --smsc operadora"""
+.venv/bin/pombo route add --prefix 55 --smsc operadora
+.venv/bin/pombo user add minha-empresa voce@exemplo.com.br"""
 
 
 class _Bubble(NamedTuple):
@@ -159,7 +160,7 @@ async def _now(request: Asked, ours: Handset, number: str, seen: _Seen) -> dict[
         "number": number,
         "fate": _(FATES.get(number[2:], "")) if number[2:] in FATES else "",
         "fates": _fates(),
-        "others": [n for n in ours.numbers() if n[4:] not in FATES][:_MOST_NUMBERS],
+        "others": [n for n in ours.numbers() if n[4:] not in FATES and n[2:] != number][:_MOST_NUMBERS],
         "sender": source.addr if source else account.name,
         "nonce": new_nonce(),
         "bubbles": [_bubble(b, seen) for b in bubbles if b.changed > seen.bubbles],
