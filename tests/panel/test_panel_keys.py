@@ -104,7 +104,7 @@ async def test_the_language_is_switched_on_any_page_and_kept_after_signing_out(
     await page.get_by_role("button", name="EN", exact=True).click()
     await expect(page.locator("h1").first).to_have_text("Settings")
 
-    await page.locator("details.menu summary").click()
+    await page.locator("summary", has_text="Your account").click()
     await page.get_by_role("button", name="Sign out").click()
     await expect(page.locator("h1")).to_have_text("Sign in")
     await page.goto(panel.url + "/mensagens")
