@@ -325,6 +325,8 @@ async def test_hostile_texts_are_shown_as_text(visit: Visit, panel: Panel) -> No
     for n in (0, 2, 4):
         await page.goto(f"{panel.url}/mensagens?q=%3Cb%3E{n}%3C/b%3E'%22")
         await page.locator("tbody a.to").click()
+        await expect(page).to_have_url(re.compile(r"/mensagens/\d+$"))
+        await expect(page.locator(".piece p").last).to_be_visible()
         pieces = await page.locator(".piece p").all_text_contents()
         assert "".join(pieces) == HOSTILE[n]
         await page.set_viewport_size({"width": 390, "height": 844})
