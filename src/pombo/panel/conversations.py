@@ -19,7 +19,7 @@ from pombo.panel.blocks import ended
 from pombo.panel.page import Asked, Page, act, doors_of, form_of, person_of, redirect, show
 from pombo.panel.people import EDITS, drawn, known, lately, searched
 from pombo.panel.session import actor_of
-from pombo.panel.words import _, ngettext, noted, phone, took, when
+from pombo.panel.words import _, ngettext, noted, phone, took, when, written
 from pombo.store import blocks, conversations, messages, templates
 from pombo.store.audit import changing
 from pombo.store.conversations import Place, Which
@@ -237,7 +237,7 @@ async def _list(request: Asked, where: _Where, open_id: int | None) -> dict[str,
             lately(row["last_at"]),
             row["replies"] - row["seen"],
             bool(row["ours"]),
-            " ".join((row["body"] or _("(texto apagado)")).split())[:200],
+            " ".join(written(row["body"] or "").split())[:200],
             reasons.get(hmacs.get(row["number"], b""), ""),
         )
         for row in shown

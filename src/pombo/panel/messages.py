@@ -14,6 +14,7 @@ from pombo.account import blocking
 from pombo.account.account import Account
 from pombo.account.blocking import BlockList
 from pombo.message import FINAL, MessageClass, State
+from pombo.number import ERASED
 from pombo.panel import filters, meaning, sheet, timeline, words
 from pombo.panel.blocks import ended
 from pombo.panel.figures import Kept
@@ -154,7 +155,7 @@ def line(row: Row, call: Row | None) -> Line:
         row["id"],
         words.phone(row["number"]),
         row["client_ref"],
-        row["body"],
+        words.written(row["body"]),
         meaning.STATES[state],
         meaning.reason(row),
         state is State.WAITING,
@@ -258,6 +259,8 @@ async def block(request: Asked, message_id: int) -> Page:
     """The number of a message: nothing more goes to it."""
     account, doors = person_of(request).account, doors_of(request)
     row = await _there(request, message_id)
+    if row["number"] == ERASED:
+        raise NotFoundException
     async with changing(doors.db, actor_of(request), "block.add") as change:
         blocked = await blocking.block(change, doors.secrets, BlockList(account.id), row["number"])
     said = _("Número bloqueado: nada mais sai para ele.")
@@ -319,7 +322,7 @@ def _row(account: Account, row: Row) -> list[sheet.Cell]:
         str(row["id"]),
         row["client_ref"],
         words.phone(row["number"]),
-        row["body"],
+        words.written(row["body"]),
         _(meaning.STATES[state].text),
         _(why.text) if why.text else "",
         why.code,
@@ -344,7 +347,7 @@ async def one(request: Asked, message_id: int, visto: str = "") -> Page:
     life = await explain.life(db, row)
     called = {call["id"]: await deliveries.attempts(db, call["id"]) for _kind, call in life.callbacks}
     sent = row["sent_body"] or row["body"]
-    pieces = outgoing.shown(sent, row["ucs2"], row["long_mode"] or "udh8")
+    pieces = outgoing.shown(sent, row["ucs2"], row["long_mode"] or "udh8") if sent else []
     state = State(row["state"])
     events = timeline.timeline(row, life, called)
     version = hashlib.blake2s(
@@ -368,7 +371,8 @@ async def one(request: Asked, message_id: int, visto: str = "") -> Page:
         message_class=meaning.CLASSES[MessageClass(row["class"])],
         accents_parts=outgoing.prepare(row["body"], "auto").parts if row["sent_body"] else None,
         replies=life.replies,
-        may_block=_may_cancel(request),
+        may_block=_may_cancel(request) and row["number"] != ERASED,
+        erased_number=row["number"] == ERASED,
         final=state in FINAL,
         may_cancel=_may_cancel(request) and state is State.WAITING and life.queue is not None,
     )

@@ -145,6 +145,7 @@ def _environment() -> jinja2.Environment:
     environment.globals |= {"_": _, "ngettext": words.ngettext, "asset": assets.url, "icon": icon}
     for name in (
         "moment", "day", "long_day", "clock", "when", "took", "money", "count", "compact", "decimal", "percent", "phone",
+        "written",
     ):  # fmt: skip
         environment.filters[name] = getattr(words, name)
     return environment

@@ -60,7 +60,13 @@ def _events(row: Row, life: Life, called: Mapping[int, Sequence[Row]]) -> Iterat
         yield Event(parked["received_at"], _("Recibo guardado à parte"), text, "warn", "clock")
     yield from _ended(row, life.attempts)
     for reply in life.replies:
-        yield Event(reply["received_at"], _("Resposta"), f"“{reply['body']}”", "info", "message-circle")
+        yield Event(
+            reply["received_at"],
+            _("Resposta"),
+            f"“{reply['body']}”" if reply["body"] else words.written(""),
+            "info",
+            "message-circle",
+        )
     for kind, callback in life.callbacks:
         yield from _callback(kind, callback, called.get(callback["id"], ()))
     yield from _to_come(row, life)

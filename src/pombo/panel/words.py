@@ -208,11 +208,19 @@ def percent(share: float) -> str:
 
 
 def phone(handset: int | str | None) -> str:
-    """`(11) 98765-4321`, or `(11) 9****-4321` for people who need not see it whole. What is no number stays as it is."""
+    """`(11) 98765-4321`, or `(11) 9****-4321` for people who need not see it whole. What is no number stays as it is; of one
+    that was erased (0, or no source of a reply) it is said so."""
     if handset is None:
         return ""
     text = str(handset)
+    if text in ("", str(number.ERASED)):
+        return _("(número apagado)")
     whole = _voice.get().whole_numbers
     if text.isascii() and text.isdigit() and len(text) > 4:
         return number.pretty(int(text)) if whole else number.masked(int(text))
     return text if whole else text[:2] + "*" * max(len(text) - 4, 0) + text[-2:]
+
+
+def written(text: str) -> str:
+    """What somebody wrote; no text is an erased one: empty ones are refused."""
+    return text or _("(texto apagado)")
