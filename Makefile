@@ -6,7 +6,7 @@ PYTEST_WORKERS ?= 2
 DATA ?= data
 PORT ?= 8080
 
-.PHONY: install demo test soak check fmt bench vendor clean
+.PHONY: install demo test soak fuzz check fmt bench vendor clean
 
 install: .venv/.installed
 
@@ -36,6 +36,10 @@ soak: .venv/.dev
 	@tests/install-tools
 	@$(MAKE) --no-print-directory tests/peers/node_modules/.installed
 	.venv/bin/python -m pytest -s -o faulthandler_timeout=0 tests/crash/soak.py $(ARGS)
+
+# A minute of octets of every kind into all that reads what operators send; atheris (x86-64 Linux) comes and goes with it.
+fuzz: .venv/.dev
+	$(UV) run --quiet --no-sync --with 'atheris>=3' python tests/smpp/fuzz.py $(ARGS)
 
 check: .venv/.dev
 	.venv/bin/ruff check .

@@ -7,6 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from story_program import Customer, Program, new_number, running, until
@@ -146,14 +147,31 @@ def test_nonsense_on_the_operators_port_costs_only_its_connection(
     shown.wait_status(shown.send("11900000001"), "2")
 
 
-def test_silent_peers_of_the_operators_port_are_closed(demo: Program, shown: Customer) -> None:
-    silent = [_connect(demo.ready["smsc_port"]) for _ in range(50)]
+def test_strangers_on_the_operators_port_cost_little_and_are_closed_after_five_seconds(
+    demo: Program, shown: Customer
+) -> None:
+    """Each sends all of a bind as long as one may be but its last octet."""
+    almost = (struct.pack(">IIII", 512, 9, 0, 1) + b"a" * 495, b"\0\0\2")
+    shown.wait_status(shown.send("11900000001"), "2")
+    before_kib = _pss_kib(demo.pid)
+    began = time.monotonic()
+    strangers = [_connect(demo.ready["smsc_port"]) for _ in range(500)]
     try:
+        for n, stranger in enumerate(strangers):
+            stranger.sendall(almost[n % 2])
         shown.wait_status(shown.send("11900000001"), "2")
-        assert all(_closed(connection) for connection in silent)
+        each_kib = (_pss_kib(demo.pid) - before_kib) / len(strangers)
+        assert each_kib < 64
+        assert all(_closed(stranger) for stranger in strangers)
+        assert 4 < time.monotonic() - began < 20, "they have five seconds for their bind"
     finally:
-        for connection in silent:
-            connection.close()
+        for stranger in strangers:
+            stranger.close()
+
+
+def _pss_kib(pid: int) -> int:
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
 
 
 def test_magic_numbers_of_the_demo_end_as_they_promise(shown: Customer) -> None:
