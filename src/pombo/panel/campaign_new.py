@@ -36,7 +36,6 @@ from pombo.text.outgoing import MODES, Outgoing, prepare
 from pombo.text.transliterate import to_plain
 
 _CHUNK_OCTETS = 64 * 1024
-_FORM_OCTETS = 64 * 1024  # of an upload, around its file
 _FIRST = 5  # rows that are shown
 _REFUSED_SHOWN = 5
 _MOST_NAME = 200
@@ -52,7 +51,7 @@ async def new(request: Asked) -> Page:
     return render(request, "campaign_new.html", refusal="", most_octets=MOST_OCTETS)
 
 
-@act("/campanhas/nova", *SENDS, request_max_body_size=MOST_OCTETS + _FORM_OCTETS)
+@act("/campanhas/nova", *SENDS, file_octets=MOST_OCTETS)
 async def take(request: Asked) -> Page:
     file = (await request.form()).get("arquivo")
     if not isinstance(file, UploadFile) or not file.filename:

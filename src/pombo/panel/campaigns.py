@@ -48,10 +48,7 @@ _MOVING: Final = frozenset({State.RUNNING, State.CANCELLING})
 
 async def found(request: Asked, campaign_id: int) -> Campaign:
     """Of the account that asks. Raises NotFoundException for any other."""
-    account_id = person_of(request).account.id
-    campaign = None
-    if campaign_id <= _MOST_ID:
-        campaign = await campaigns.one(doors_of(request).db, account_id, campaign_id)
+    campaign = await campaigns.one(doors_of(request).db, person_of(request).account.id, campaign_id)
     if campaign is None:
         raise NotFoundException
     return campaign
@@ -72,7 +69,7 @@ def step_of(campaign: Campaign) -> str:
 
 @show("/campanhas", *LOOKS)
 async def listed(request: Asked, antes: int | None = None) -> Page:
-    before = antes if antes is None or antes <= _MOST_ID else None
+    before = antes if antes is not None and 0 < antes <= _MOST_ID else None
     rows = await campaigns.newest(doors_of(request).db, person_of(request).account.id, before, _ON_A_PAGE + 1)
     shown = rows[:_ON_A_PAGE]
     return render(

@@ -10,7 +10,9 @@ from pombo import country
 from pombo.text.outgoing import MODES
 
 MOST_RECIPIENTS = 100  # more go as a campaign, which is checked before it is sent and can be stopped
+_MOST_TYPED = 10_000  # characters: a hundred for each recipient
 _BETWEEN = re.compile(r"[\n\r,;\t]+")
+_BETWEEN_ANY = re.compile(r"[\s,;]+")
 _NONCE = re.compile("[0-9a-f]{12}")
 
 
@@ -24,7 +26,6 @@ class Draft(NamedTuple):
 
     @classmethod
     def of(cls, form: Mapping[str, str]) -> "Draft":
-        form = {name: value.replace("\0", "") for name, value in form.items()}
         given = form.get("nonce", "")
         recipients, repeated = _recipients(form.get("destino", ""))
         mode = form.get("codificacao", "")
@@ -50,7 +51,10 @@ def new_nonce() -> str:
 
 
 def _recipients(typed: str) -> tuple[tuple[str, ...], int]:
-    """Each number once; and how many were left out."""
+    """Each number once; and how many were left out. Of a list that is far too long each piece counts, whatever it is."""
+    if len(typed) > _MOST_TYPED:
+        pieces = tuple(dict.fromkeys(_BETWEEN_ANY.split(typed)))
+        return pieces, 0
     found: dict[int | str, str] = {}
     count = 0
     for piece in _BETWEEN.split(typed):

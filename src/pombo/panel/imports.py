@@ -58,7 +58,7 @@ async def contacts_form(request: Asked) -> Page:
     return _page(request, "contacts")
 
 
-@act("/contatos/importar", *EDITS, request_max_body_size=_MOST_OCTETS)
+@act("/contatos/importar", *EDITS, file_octets=_MOST_OCTETS)
 async def import_contacts(request: Asked) -> Page:
     db, actor, account_id = doors_of(request).db, actor_of(request), person_of(request).account.id
 
@@ -83,7 +83,7 @@ async def blocks_form(request: Asked) -> Page:
     return _page(request, "blocks")
 
 
-@act("/bloqueios/importar", *EDITS, request_max_body_size=_MOST_OCTETS)
+@act("/bloqueios/importar", *EDITS, file_octets=_MOST_OCTETS)
 async def import_blocks(request: Asked) -> Page:
     doors, of = doors_of(request), BlockList(person_of(request).account.id)
 

@@ -15,6 +15,8 @@ from markupsafe import Markup
 from pombo.account.people import Role
 from pombo.panel import assets, words
 from pombo.panel.session import (
+    MOST_FORM_OCTETS,
+    MOST_PUBLIC_FORM_OCTETS,
     Asked,
     Person,
     cookie,
@@ -53,9 +55,18 @@ def show(path: str, *roles: Role, **options: Any) -> _Registers:
     return get(path, opt=_opt(roles), **options)
 
 
-def act(path: str, *roles: Role, **options: Any) -> _Registers:
-    """Something that changes something: the token against requests from elsewhere is checked already."""
-    return post(path, opt=_opt(roles), status_code=200, **options)
+def act(path: str, *roles: Role, file_octets: int = 0) -> _Registers:
+    """Something that changes something: the token against requests from elsewhere is checked already.
+
+    file_octets: of files that come with it, at the most.
+    """
+    opt = {**_opt(roles), "files": bool(file_octets)}
+    return post(path, opt=opt, status_code=200, request_max_body_size=MOST_FORM_OCTETS + file_octets)
+
+
+def act_public(path: str) -> _Registers:
+    """As `act`, for whoever comes."""
+    return post(path, opt={"public": True}, status_code=200, request_max_body_size=MOST_PUBLIC_FORM_OCTETS)
 
 
 def _opt(roles: tuple[Role, ...]) -> dict[str, Any]:
@@ -111,9 +122,9 @@ def redirect(request: Asked, path: str, *, said: str = "", cookies: list[Cookie]
 
 
 async def form_of(request: Asked) -> dict[str, str]:
-    """The fields of a form, each once; files are not among them."""
+    """The fields of a form, each once, without NUL, which the database does not take; files are not among them."""
     form = await request.form()
-    return {name: value for name, value in form.items() if isinstance(value, str)}
+    return {name: value.replace("\0", "") for name, value in form.items() if isinstance(value, str)}
 
 
 def _told(request: Asked, *, is_fragment: bool) -> tuple[dict[str, Any] | None, list[Cookie]]:

@@ -14,7 +14,13 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 from litestar.enums import ScopeType
-from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
+from litestar.exceptions import (
+    ClientException,
+    NotAuthorizedException,
+    NotFoundException,
+    PermissionDeniedException,
+    ValidationException,
+)
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -33,7 +39,11 @@ LANGUAGE: Final = "pombo_idioma"
 IDLE, LENGTH = timedelta(hours=2), timedelta(hours=12)
 KEPT_IDLE, KEPT_LENGTH = timedelta(days=14), timedelta(days=30)  # "continue signed in on this computer"
 _MOST_BROWSER = 200  # characters of what a browser calls itself
+_MOST_PATH = 2000  # characters
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_URLENCODED = "application/x-www-form-urlencoded"
+MOST_FORM_OCTETS: Final = 256 * 1024  # of what people write; files come on top
+MOST_PUBLIC_FORM_OCTETS: Final = 16 * 1024  # of whoever is not signed in
 
 Asked = Request[Any, Any, Any]
 
@@ -125,7 +135,14 @@ def asked_for(request: Asked) -> str:
 
 
 def allowed(connection: "ASGIConnection[Any, Any, Any, Any]", handler: BaseRouteHandler) -> None:
-    """A guard of all pages: public ones are for everybody, the others for people with one of the page's roles."""
+    """A guard of all pages: public ones are for everybody, the others for people with one of the page's roles.
+
+    What the database could not even be asked for is told apart here: numbers that are no ids, and a NUL in a text.
+    """
+    if any(isinstance(one, int) and not 0 < one < 2**63 for one in connection.path_params.values()):
+        raise NotFoundException
+    if any("\0" in text for _name, text in connection.query_params.multi_items()):
+        raise ValidationException
     if handler.opt.get("public"):
         return
     person = somebody(connection)
@@ -150,10 +167,13 @@ async def check_csrf(request: Asked) -> None:
     """Of everything that may change something: in the header for scripts, in the form else. Raises BadToken."""
     if request.method in _SAFE:
         return
+    kind = request.headers.get("content-type", "")
+    if request.route_handler.opt.get("files") and kind.startswith(_URLENCODED):
+        raise ClientException(
+            status_code=415
+        )  # parsing one as long as a file may be would hold up everything else
     given: object = request.headers.get("x-csrf-token")
-    if given is None and request.headers.get("content-type", "").startswith(
-        ("application/x-www-form-urlencoded", "multipart/form-data")
-    ):
+    if given is None and kind.startswith((_URLENCODED, "multipart/form-data")):
         given = (await request.form()).get("csrf")
     cookie = request.cookies.get(COOKIE, "")
     right = doors_of(request).secrets.panel_hmac("csrf", cookie).hex()
@@ -227,6 +247,7 @@ def way_to_sign_in(request: Asked) -> str:
 
 
 def own_path(text: str) -> str:
-    """A path of ours that a form named; `/` for what would lead elsewhere."""
-    is_ours = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
-    return text if is_ours and "\\" not in text else "/"
+    """A path of ours that a form named, as it stands in a header; `/` for what would lead elsewhere."""
+    is_path = text.isascii() and text.isprintable() and len(text) <= _MOST_PATH
+    is_ours = text.startswith("/") and not text.startswith("//") and "\\" not in text
+    return text if is_path and is_ours else "/"

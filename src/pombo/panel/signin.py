@@ -8,14 +8,14 @@ from urllib.parse import quote
 
 import asyncpg
 import structlog
-from litestar import get, post
+from litestar import get
 from litestar.datastructures import Cookie
 
 from pombo.account import password, second_factor
 from pombo.account.people import Fault, Refused
 from pombo.account.second_factor import Shown
 from pombo.panel import session, tries, words
-from pombo.panel.page import Page, act, form_of, redirect, render
+from pombo.panel.page import Page, act, act_public, form_of, redirect, render
 from pombo.panel.session import Asked, address_of, doors_of, own_path, somebody
 from pombo.panel.words import _, ngettext, noted
 from pombo.store import second_factors, users
@@ -49,7 +49,7 @@ async def door(request: Asked, depois: str = "/") -> Page:
     return _door(request, depois=own_path(depois))
 
 
-@post("/entrar", opt=_PUBLIC, status_code=200)
+@act_public("/entrar")
 async def enter(request: Asked) -> Page:
     form = await form_of(request)
     email, depois = form.get("email", "").strip().lower(), own_path(form.get("depois", "/"))
@@ -80,7 +80,7 @@ async def second_door(request: Asked, depois: str = "/") -> Page:
     return _anew(request) if row is None else _second(request, row["email"], depois=own_path(depois))
 
 
-@post(_SECOND, opt=_PUBLIC, status_code=200)
+@act_public(_SECOND)
 async def enter_by_second(request: Asked) -> Page:
     """As many wrong codes as wrong passwords, then it takes as long."""
     doors, form, hmac = doors_of(request), await form_of(request), _half_hmac(request)
@@ -124,7 +124,7 @@ async def code_door(request: Asked, code: str, depois: str = "/") -> Page:
     )
 
 
-@post("/entrar/{code:str}", opt=_PUBLIC, status_code=200)
+@act_public("/entrar/{code:str}")
 async def enter_by_code(request: Asked, code: str) -> Page:
     doors, form = doors_of(request), await form_of(request)
     hmac = _code_hmac(request, code)
@@ -145,7 +145,7 @@ async def leave(request: Asked) -> Page:
     return redirect(request, "/entrar", cookies=[await session.end(request)])
 
 
-@post("/idioma", opt=_PUBLIC, status_code=200)
+@act_public("/idioma")
 async def language(request: Asked) -> Page:
     """Of this browser; and of the person, where one is signed in."""
     form = await form_of(request)

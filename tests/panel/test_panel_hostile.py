@@ -1,0 +1,83 @@
+"""Whatever somebody puts into an address or a form, a page answers it, and the process that carries messages goes on."""
+
+import re
+
+import pytest
+from panel_server import Panel
+from test_panel_tenants import OWNED, ROUTES
+
+from pombo.panel.session import MOST_FORM_OCTETS, MOST_PUBLIC_FORM_OCTETS
+
+pytestmark = pytest.mark.anyio
+
+NAMES = (
+    "q", "etiqueta", "depois", "antes", "conversa", "alvo", "para", "texto", "periodo", "de", "ate", "situacao", "conexao",
+    "classe", "tipo", "dias", "formato", "id", "caminho", "estado", "longas", "email", "senha", "codigo", "nome", "perfil",
+    "idioma", "tema", "nova", "de_novo", "numero", "destino", "msg", "agendar", "codificacao", "nonce", "filtros", "url",
+    "enderecos", "fim", "folga", "send", "read", "versao", "quando", "hora", "confirmacao", "observacao", "etiquetas",
+    "vistas", "once", "vez", "fila", "pagina",
+)  # fmt: skip
+VALUES = (
+    "\0",
+    "9" * 30,
+    "-" + "9" * 30,
+    "日本 ç \N{PILE OF POO}",
+    "%",
+    "'\"><script>",
+    "a\r\nSet-Cookie: x=1",
+)
+_PARAMETER = re.compile(r"\{\w+:\w+\}")
+ENDLESS = ("/eventos", "/sair")
+
+
+@pytest.mark.parametrize("value", VALUES)
+async def test_no_page_fails_of_what_is_sent_to_it(panel: Panel, value: str) -> None:
+    client = await panel.client()
+    fields = dict.fromkeys(NAMES, value)
+    for method, path in ROUTES:
+        if path in ENDLESS or method not in ("GET", "POST"):
+            continue
+        at = _PARAMETER.sub("1", path)
+        async with client.http.request(
+            method, at, params=fields if method == "GET" else None, data=fields if method == "POST" else None,
+            headers={"X-CSRF-Token": client.csrf}, allow_redirects=False,
+        ) as answer:  # fmt: skip
+            assert answer.status < 500, (method, at, answer.status)
+            assert "Set-Cookie: x" not in str(answer.headers) and "x" not in answer.cookies
+
+
+@pytest.mark.parametrize("one", [0, -1, 2**63, 10**30])
+async def test_a_number_that_is_nobodys_id_leads_nowhere(panel: Panel, one: int) -> None:
+    client = await panel.client()
+    for method, path in ROUTES:
+        if not any(f"{{{name}:int}}" in path for name in OWNED):
+            continue
+        at = _PARAMETER.sub(str(one), path)
+        async with client.http.request(
+            method, at, headers={"X-CSRF-Token": client.csrf}, allow_redirects=False
+        ) as answer:
+            assert answer.status == 404, (method, at, answer.status)
+
+
+async def test_a_form_is_no_longer_than_people_fill_one(panel: Panel) -> None:
+    """Parsing holds up everything else: ten megabytes would take seconds."""
+    stranger, client = await panel.client(None), await panel.client()
+    for one, path, most in (
+        (stranger, "/entrar", MOST_PUBLIC_FORM_OCTETS),
+        (stranger, "/idioma", MOST_PUBLIC_FORM_OCTETS),
+        (client, "/enviar/conferir", MOST_FORM_OCTETS),
+        (client, "/perfil/usuarios", MOST_FORM_OCTETS),
+    ):
+        assert "É grande demais." in await one.post(path, {"email": "x" * most}, status=413)
+    for path in ("/campanhas/nova", "/contatos/importar", "/bloqueios/importar"):
+        await client.post(path, {"arquivo": "x" * (MOST_FORM_OCTETS + 1)}, status=415)
+
+
+async def test_a_list_of_more_recipients_than_may_be_is_counted_and_not_read(panel: Panel) -> None:
+    client = await panel.client()
+    numbers = [f"+3519{n:08d}" for n in range(10_000)]
+    for between in (",", " "):
+        page = await client.post(
+            "/enviar/conferir", {"destino": between.join(numbers), "msg": "oi"}, status=200
+        )
+        assert "São 10000 destinatários" in page
