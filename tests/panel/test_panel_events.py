@@ -1,18 +1,22 @@
 """What comes live: what is told, to whom, and when it ends."""
 
 import asyncio
+import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from panel_browser import Visit
 from panel_server import Client, Panel, Server
 from playwright.async_api import expect
 
+from pombo.account.people import Role
 from pombo.panel import events
 from pombo.panel.events import Live
+from pombo.panel.session import Person
 from pombo.store import users
 
 pytestmark = pytest.mark.anyio
@@ -82,6 +86,48 @@ async def test_a_stream_ends_with_its_session(panel: Panel, monkeypatch: pytest.
         await stream.until("balance")
         await users.end_sessions(panel.db, await panel.person())
         await stream.until("ended")
+
+
+async def test_a_stream_that_always_has_news_ends_with_its_session_too(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "_HEARTBEAT_S", 0.5)
+    async with listening(await panel.client()) as stream:
+        await stream.until("balance")
+        [watched] = live_of(panel)._watched.values()
+        await users.end_sessions(panel.db, await panel.person())
+
+        async def talk() -> None:
+            for n in itertools.count():
+                for listener in watched.streams:
+                    listener.tell({"messages": n})
+                await asyncio.sleep(0.05)
+
+        talking = asyncio.create_task(talk())
+        try:
+            await stream.until("ended")
+        finally:
+            talking.cancel()
+
+
+async def test_who_left_before_the_first_octet_is_not_waited_for(panel: Panel) -> None:
+    person = cast(Person, SimpleNamespace(id=1, session_id=1, account=SimpleNamespace(id=panel.account_id)))
+    never, begun = (events.stream(live_of(panel), panel.db, person) for _ in range(2))
+    assert await anext(begun) and live_of(panel).watches(panel.account_id) == 1
+    await cast(AsyncGenerator[bytes], begun).aclose()
+    assert live_of(panel).watches(panel.account_id) == 0
+    del never
+
+
+async def test_one_person_does_not_take_all_streams(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "_MOST_OF_PERSON", 2)
+    greedy, other = await panel.client(), await panel.client(Role.VIEWER)
+    async with listening(greedy) as one, listening(greedy) as two:
+        await one.until("balance")
+        await two.until("balance")
+        await greedy.get("/eventos", status=503)
+        async with listening(other) as three:
+            await three.until("balance")
 
 
 async def test_whoever_is_not_signed_in_hears_nothing(panel: Panel) -> None:

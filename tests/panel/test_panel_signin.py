@@ -52,7 +52,8 @@ async def test_a_password_lets_in_and_on_to_where_one_wanted_to_go(panel: Panel)
 
 
 @pytest.mark.parametrize(
-    "elsewhere", ["https://x.example/", "//x.example", "/\\x.example", "javascript:alert(1)", "/a\nb", "/日本"]
+    "elsewhere",
+    ["https://x.example/", "//x.example", "/\\x.example", "javascript:alert(1)", "/a\nb", "/日本"],
 )
 async def test_nobody_is_led_elsewhere_after_signing_in(panel: Panel, elsewhere: str) -> None:
     await ana(panel)

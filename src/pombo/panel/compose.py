@@ -14,7 +14,7 @@ from pombo.panel import meaning, samples
 from pombo.panel.doors import Doors
 from pombo.panel.draft import MOST_RECIPIENTS, Draft, new_nonce
 from pombo.panel.page import Asked, Page, Role, act, doors_of, form_of, person_of, render, show
-from pombo.panel.session import is_secure
+from pombo.panel.session import base_url
 from pombo.panel.words import _
 from pombo.store import listing
 from pombo.store.accounts import sources
@@ -195,11 +195,6 @@ async def code(request: Asked) -> Page:
     return render(
         request, "parts/codes.html", codes=codes, languages=samples.LANGUAGES, variable=samples.VARIABLE
     )
-
-
-def base_url(request: Asked) -> str:
-    """Where this browser reaches us, and programs of the same people will."""
-    return f"{'https' if is_secure(request) else 'http'}://{request.headers.get('host', 'localhost')}"
 
 
 handlers = (compose, send, check, code)

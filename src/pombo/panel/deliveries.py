@@ -143,8 +143,8 @@ async def repeat_failed(request: Asked) -> Page:
 
 async def _own(request: Asked, callback_id: int) -> asyncpg.Record:
     """Of the account of whoever asks; another one's is as good as none."""
-    row = await store.one(doors_of(request).db, known(callback_id))
-    if row is None or row["account_id"] != person_of(request).account.id:
+    row = await store.one(doors_of(request).db, callback_id, person_of(request).account.id)
+    if row is None:
         raise NotFoundException
     return row
 

@@ -8,8 +8,8 @@ from litestar.exceptions import NotFoundException
 from pombo.errors import Refusal
 from pombo.message import LEGACY_STATUS, State
 from pombo.panel import meaning, samples
-from pombo.panel.compose import base_url
 from pombo.panel.page import Asked, Page, act, doors_of, form_of, person_of, render, show
+from pombo.panel.session import base_url
 from pombo.panel.words import _, noted
 
 MOST_SHOWN = 20  # recipients in a sample of a batch

@@ -16,6 +16,7 @@ second for each account that has a stream open in it, in one statement.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from litestar.response import Stream
 
 from pombo.errors import Unavailable
 from pombo.panel.doors import Handset
-from pombo.panel.page import HEADERS, Asked, Page, doors_of, person_of, show
+from pombo.panel.page import HEADERS, Asked, Page, Person, doors_of, person_of, show
 from pombo.store import live, users
 from pombo.store.database import Database
 
@@ -34,6 +35,7 @@ log = structlog.get_logger()
 _GLANCE_S: Final = 1.0
 _HEARTBEAT_S: Final = 15.0  # finds out that nobody listens, and whether the session is over
 _MOST_STREAMS: Final = 200  # of an account in a process: the next one is told to come back later
+_MOST_OF_PERSON: Final = 40  # of them
 _COUNTED: Final = ("unread", "balance")  # whose value is shown; of the others only that they changed
 
 News = dict[str, object]  # by kind; for kinds that are not counted, a value that differs when it changed
@@ -49,7 +51,8 @@ class _Watched:
 
 
 class _Listener:
-    def __init__(self) -> None:
+    def __init__(self, person_id: int) -> None:
+        self.person_id = person_id
         self.news: News = {}
         self.woken = asyncio.Event()
 
@@ -85,12 +88,16 @@ class Live:
             for listener in watched.streams:
                 listener.woken.set()
 
-    def listen(self, account_id: int) -> _Listener | None:
-        """None where there are too many already. What is known already comes at once."""
+    def has_room(self, account_id: int, person_id: int) -> bool:
+        """For one more stream of this person."""
+        watched = self._watched.get(account_id, _Watched())
+        of_person = sum(listener.person_id == person_id for listener in watched.streams)
+        return not self.closed and len(watched.streams) < _MOST_STREAMS and of_person < _MOST_OF_PERSON
+
+    def listen(self, account_id: int, person_id: int) -> _Listener:
+        """What is known already comes at once."""
         watched = self._watched.setdefault(account_id, _Watched())
-        if len(watched.streams) >= _MOST_STREAMS:
-            return None
-        listener = _Listener()
+        listener = _Listener(person_id)
         watched.streams.add(listener)
         if watched.last:
             listener.tell(watched.last)
@@ -134,32 +141,32 @@ class Live:
 async def events(request: Asked) -> Stream | Page:
     watching: Live = request.app.state.live
     person = person_of(request)
-    listener = None if watching.closed else watching.listen(person.account.id)
-    if listener is None:
+    if not watching.has_room(person.account.id, person.id):
         return Page(b"", status_code=503, headers={**HEADERS, "Retry-After": "60"})
     return Stream(
-        _stream(watching, listener, doors_of(request).db, person.account.id, person.session_id),
+        stream(watching, doors_of(request).db, person),
         media_type="text/event-stream",
         headers={**HEADERS, "X-Accel-Buffering": "no"},
     )
 
 
-async def _stream(
-    watching: Live, listener: _Listener, db: Database, account_id: int, session_id: int
-) -> AsyncIterator[bytes]:
+async def stream(watching: Live, db: Database, person: Person) -> AsyncIterator[bytes]:
+    """It listens from its first octet on, not before: whoever has left by then is not waited for. That the session is not
+    over is asked again and again, also of one that always has news."""
+    listener = watching.listen(person.account.id, person.id)
+    asked_at = time.monotonic()
     try:
         yield b"retry: 3000\n\n"
         while not watching.closed:
             news = await listener.next(_HEARTBEAT_S)
-            if news:
-                yield b"".join(_event(kind, value) for kind, value in news.items())
-            else:
-                yield b": ainda aqui\n\n"
-                if not await _still_signed_in(db, session_id):
+            yield b"".join(_event(kind, value) for kind, value in news.items()) or b": ainda aqui\n\n"
+            if not news or time.monotonic() - asked_at >= _HEARTBEAT_S:
+                asked_at = time.monotonic()
+                if not await _still_signed_in(db, person.session_id):
                     yield b"event: ended\ndata: {}\n\n"
                     return
     finally:
-        watching.leave(account_id, listener)
+        watching.leave(person.account.id, listener)
 
 
 def _event(kind: str, value: Any) -> bytes:

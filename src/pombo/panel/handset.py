@@ -14,10 +14,11 @@ from pombo import number as numbers
 from pombo.errors import Refusal
 from pombo.message import State
 from pombo.panel import meaning, samples
-from pombo.panel.compose import base_url, sent_now
+from pombo.panel.compose import sent_now
 from pombo.panel.doors import Bubble, Handset
 from pombo.panel.draft import Draft, new_nonce
 from pombo.panel.page import Asked, Page, Role, act, doors_of, form_of, person_of, redirect, render, show
+from pombo.panel.session import base_url
 from pombo.panel.words import _, noted
 from pombo.store import conversations, listing, steps
 from pombo.store.accounts import sources

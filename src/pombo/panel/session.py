@@ -194,6 +194,11 @@ def is_secure(request: Asked) -> bool:
     return is_ours and request.headers.get("x-forwarded-proto", "").rpartition(",")[2].strip() == "https"
 
 
+def base_url(request: Asked) -> str:
+    """Where this browser reaches us, and programs of the same people will."""
+    return f"{'https' if is_secure(request) else 'http'}://{request.headers.get('host', 'localhost')}"
+
+
 def cookie(request: Asked, name: str, value: str, max_age_s: int | None = None) -> Cookie:
     """max_age_s: None for as long as the browser is open, 0 to take it away."""
     return Cookie(

@@ -12,7 +12,6 @@ from pombo.errors import PomboError
 from pombo.message import MessageClass
 from pombo.panel.meaning import CLASSES
 from pombo.panel.page import Asked, Page, Role, act, doors_of, form_of, person_of, redirect, render, show
-from pombo.panel.people import known
 from pombo.panel.session import actor_of
 from pombo.panel.words import _, noted
 from pombo.store import tokens
@@ -95,12 +94,9 @@ async def revoke(request: Asked, token_id: int) -> Page:
 async def _own(db: Database, request: Asked, token_id: int) -> asyncpg.Record:
     """Of the account of whoever asks; another one's is as good as none."""
     try:
-        row = await tokens.token(db, known(token_id))
+        return await tokens.token(db, token_id, person_of(request).account.id)
     except PomboError:
         raise NotFoundException from None
-    if row["account_id"] != person_of(request).account.id:
-        raise NotFoundException
-    return row
 
 
 def _terms(form: dict[str, str]) -> Terms:

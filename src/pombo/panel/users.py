@@ -7,7 +7,7 @@ from litestar.exceptions import NotFoundException
 from pombo.account import people
 from pombo.account.people import Fault, Refused
 from pombo.panel.page import Asked, Page, Role, act, doors_of, form_of, person_of, redirect, render, show
-from pombo.panel.session import actor_of, is_secure
+from pombo.panel.session import actor_of, base_url
 from pombo.panel.words import _, noted
 from pombo.store import users
 from pombo.store.audit import changing
@@ -88,9 +88,7 @@ def _role(form: dict[str, str]) -> Role:
 
 
 def _link(request: Asked, code: str) -> str:
-    scheme = "https" if is_secure(request) else "http"
-    own = f"{scheme}://{request.headers.get('host', '')}"
-    return f"{doors_of(request).config.panel_url.rstrip('/') or own}/entrar/{code}"
+    return f"{doors_of(request).config.panel_url.rstrip('/') or base_url(request)}/entrar/{code}"
 
 
 async def _refused(request: Asked, refused: Refused) -> Page:

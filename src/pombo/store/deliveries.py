@@ -105,10 +105,13 @@ async def of_account(
     )  # fmt: skip
 
 
-async def one(db: Db, callback_id: int) -> asyncpg.Record | None:
-    """As `listed`, and whether its endpoint is registered (`callable`)."""
+async def one(db: Db, callback_id: int, account_id: int | None = None) -> asyncpg.Record | None:
+    """As `listed`, and whether its endpoint is registered (`callable`). account_id: whose it is; None for whosever."""
     return await db.fetchrow(
-        f"select {_SHOWN}, {_CALLABLE} as callable from callback c {_ABOUT} where c.id = $1", callback_id
+        f"select {_SHOWN}, {_CALLABLE} as callable from callback c {_ABOUT}"
+        " where c.id = $1 and ($2::bigint is null or c.account_id = $2)",
+        callback_id,
+        account_id,
     )
 
 

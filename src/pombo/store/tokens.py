@@ -58,10 +58,13 @@ async def tokens(db: Db, account_id: int | None, *, over: bool) -> list[asyncpg.
     )
 
 
-async def token(db: Db, token_id: int) -> asyncpg.Record:
-    """Raises PomboError when there is none."""
+async def token(db: Db, token_id: int, account_id: int | None = None) -> asyncpg.Record:
+    """account_id: whose it is; None for whosever. Raises PomboError when there is none."""
     row = await db.fetchrow(
-        f"select {_COLUMNS} from token t join account a on a.id = t.account_id where t.id = $1", token_id
+        f"select {_COLUMNS} from token t join account a on a.id = t.account_id"
+        " where t.id = $1 and ($2::bigint is null or t.account_id = $2)",
+        token_id,
+        account_id,
     )
     if row is None:
         raise PomboError(f"There is no token {token_id}. `pombo token list --all` shows those there are.")
