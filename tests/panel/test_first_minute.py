@@ -214,6 +214,19 @@ def test_what_a_person_has_registered_is_left_alone(demo: Program) -> None:
     assert urls(demo)[2].startswith(demo.ready["url"] + "/receptor/")
 
 
+async def test_a_token_that_was_revoked_is_not_offered(demo: Program) -> None:
+    client = await came_in(demo, link(demo))
+    try:
+        tokens = demo.run("token", "list", "--account", "demo")["tokens"]
+        assert demo.ready["token"] in await client.get(PATH)
+        demo.run("token", "add", "demo", "--name", "outro")
+        demo.run("token", "revoke", str(tokens[0]["token_id"]))
+        page = await client.get(PATH)
+        assert demo.ready["token"] not in page and "POMBO_TOKEN" in page
+    finally:
+        await client.close()
+
+
 def link(program: Program) -> str:
     """A new one that lets in, as the account's administrator."""
     url: str = program.run("user", "password", "demo@pombo.example")["login_url"]

@@ -21,7 +21,7 @@ from pombo.panel.page import Asked, Page, Role, act, doors_of, form_of, person_o
 from pombo.panel.session import base_url
 from pombo.panel.words import _, noted
 from pombo.store import conversations, listing, steps
-from pombo.store.accounts import sources
+from pombo.store.accounts import accounts_of_tokens, sources
 from pombo.store.steps import Steps
 
 _PATH: Final = "/integracao/aparelho"
@@ -77,17 +77,21 @@ async def handset(request: Asked) -> Page:
         theirs = doors_of(request).handset is not None
         return render(request, "handset_none.html", fates=_fates(), theirs=theirs)
     number = _number(request.query_params.get("numero", ""))
-    url = base_url(request)
+    doors, role = doors_of(request), person_of(request).role
+    # Whoever has revoked it puts another one into the environment.
+    is_live = bool(await accounts_of_tokens(doors.db, [doors.secrets.token_hmac(ours.token)]))
     curl = samples.call(
-        url, "unitario.php", {"destino": number, "msg": _("Olá do terminal!")}, token=ours.token
-    )
+        base_url(request), "unitario.php", {"destino": number, "msg": _("Olá do terminal!")},
+        token=ours.token if is_live else None,
+    )  # fmt: skip
     return render(
         request,
         "handset.html",
-        curl=samples.sample("curl", curl) if person_of(request).role in _PROGRAMS else "",
+        curl=samples.sample("curl", curl) if role in _PROGRAMS else "",
+        variable="" if is_live else samples.VARIABLE,
         text=_(_FIRST_TEXT),
         quick=_QUICK,
-        may_send=person_of(request).role in _SENDS,
+        may_send=role in _SENDS,
         most_characters=_MOST_CHARACTERS,
         real=_REAL,
         now=datetime.now(UTC),
