@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from crash_load import Load, of_text
+from crash_load import Load, Mortal, Replies, of_text, receipts_again
 from story_program import Program, until
 from story_smsc import Smsc
 
@@ -34,6 +34,28 @@ class Figures(NamedTuple):
             f"{self.accepted} accepted, 0 lost, {repeated}, {self.uncertain} uncertain, "
             f"{self.asked_again} requests asked again, {self.breaks} breaks"
         )
+
+
+def end_of_kills(
+    program: Mortal, operators: Sequence[Operator], loads: Sequence[Load], replies: Replies, breaks: int
+) -> Figures:
+    """Starts what was killed, lets operators send again what nobody confirmed, ends the loads, and checks all of it."""
+    start_and_hear_again(program, operators[0], replies)
+    for load in loads:
+        load.wait(5)
+        load.stop()
+    receipts_again(program, [operator.smsc for operator in operators])
+    figures = check(program, operators, loads, breaks)
+    inbox = program.sql("select body, count(*) as n from inbox group by body")
+    assert {row["body"]: row["n"] for row in inbox} == dict.fromkeys(replies.sent, 1)
+    return figures
+
+
+def start_and_hear_again(program: Mortal, operator: Operator, replies: Replies) -> None:
+    mark = operator.smsc.mark
+    program.start()
+    operator.smsc.wait("bind", since=mark, status=0)
+    replies.again()
 
 
 def check(program: Program, operators: Sequence[Operator], loads: Sequence[Load], breaks: int) -> Figures:

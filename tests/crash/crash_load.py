@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -126,6 +128,19 @@ class Replies:
             self._smsc.wait(
                 "deliver_resp", since=mark, count=len(missing), where=lambda e: e["tag"] in missing
             )
+
+
+def replies_until_dead(
+    program: Mortal, replies: Replies, what: str, *, timeout_s: float = 20, at: float = math.inf
+) -> None:
+    """Handsets reply until it has died at its point, or until it is to be killed (at: time.monotonic)."""
+
+    def over() -> bool:
+        if not program.dead:
+            replies.one()
+        return program.dead or time.monotonic() > at
+
+    until(over, timeout_s=timeout_s, what=f"death at {what}")
 
 
 def receipts_again(program: Program, smscs: Iterable[Smsc]) -> None:

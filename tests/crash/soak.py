@@ -16,14 +16,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crash_checker import Operator, check
-from crash_load import Load, Mortal, Replies, receipts_again
+from crash_checker import Operator, end_of_kills, start_and_hear_again
+from crash_load import Load, Mortal, Replies, receipts_again, replies_until_dead
 from story_program import Customer, Program, Unanswered, new_number, until
 from test_crash_points import BREAKS_LINK, POINTS, in_rio
 from test_crash_random import kill_postgres
 
 KILLS = int(os.environ.get("SOAK_KILLS", "300"))
 LENGTH_S = float(os.environ.get("SOAK_S", "600"))
+HEARD_EVERY = 20  # kills, until operators send again what nobody confirmed: they do so soon after a bind
 IDLE = 10_000
 DISK_OCTETS = 320 * 2**20
 
@@ -40,38 +41,25 @@ def test_kills_at_points_and_at_random(program: Mortal, operators: list[Operator
     points = [point for point in POINTS if point not in BREAKS_LINK and not point.startswith("callback")]
     began = time.monotonic()
     program.kill()
-    for _ in range(KILLS):
+    for round_ in range(1, KILLS + 1):
         kind = chance.choice(["point", "point", "gateway", "postgres"])
         if kind == "point":
-            point = chance.choice(points)
-            program.start_to_die(point, 2 if point.startswith("re") else chance.randint(1, 30))
-        else:
-            program.start()
-        dies_at = time.monotonic() + chance.uniform(0.1, 1.5)
-
-        def died(kind: str = kind, dies_at: float = dies_at) -> bool:
-            if not program.dead and chance.random() < 0.5:
-                replies.one()
-            return program.dead if kind == "point" else time.monotonic() > dies_at
-
-        until(died, timeout_s=60, what=f"the end of {kind}")
-        if kind == "postgres":
-            kill_postgres(program)
-        if kind == "point":
+            kind = chance.choice(points)
+            program.start_to_die(kind, 2 if kind.startswith("re") else chance.randint(1, 30))
+            replies_until_dead(program, replies, kind, timeout_s=60)
             program.bury()
         else:
+            program.start()
+            dies_at = time.monotonic() + chance.uniform(0.1, 1.5)
+            replies_until_dead(program, replies, kind, timeout_s=60, at=dies_at)
+            if kind == "postgres":
+                kill_postgres(program)
             program.kill()
-    mark = vivo.mark
-    program.start()
-    vivo.wait("bind", since=mark, status=0)
-    replies.again()
-    for load in loads:
-        load.wait(5)
-        load.stop()
-    receipts_again(program, [operator.smsc for operator in operators])
-    figures = check(program, operators, loads, breaks=2 * KILLS + 1)
-    inbox = program.sql("select body, count(*) as n from inbox group by body")
-    assert {row["body"]: row["n"] for row in inbox} == dict.fromkeys(replies.sent, 1)
+        if round_ % HEARD_EVERY == 0:
+            start_and_hear_again(program, operators[0], replies)
+            program.kill()
+    breaks = 2 * KILLS + KILLS // HEARD_EVERY + 1
+    figures = end_of_kills(program, operators, loads, replies, breaks)
     print(f"{figures}; {len(replies.sent)} replies, each in the inbox once; {time.monotonic() - began:.0f} s")
 
 

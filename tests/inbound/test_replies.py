@@ -387,6 +387,20 @@ async def test_only_what_came_shortly_before_its_session_ended_can_be_repeated(
     assert len(await desk.reply(said(b"SIM"), session_id=2)) == stored
 
 
+@pytest.mark.parametrize(("bound_minutes_ago", "stored"), [(1, 0), (9, 0), (11, 1)])
+async def test_what_an_operator_sends_again_after_a_long_outage_is_kept_once(desk, bound_minutes_ago, stored):
+    """We were away for hours: it has ten minutes from the moment on at which we were back."""
+    await desk.db.execute(
+        "insert into session (smsc_id, holder, bound_at, ended_at)"
+        " select $1, $2, now() - make_interval(mins => b), now() - make_interval(mins => e)"
+        " from unnest($3::int[], $4::int[]) t(b, e)",
+        desk.smsc_id, uuid.uuid4(), [400, bound_minutes_ago], [300, None],
+    )  # fmt: skip
+    await desk.reply(said(b"SIM"))
+    await desk.db.execute("update inbox set received_at = now() - interval '300 minutes'")
+    assert len(await desk.reply(said(b"SIM"), session_id=2)) == stored
+
+
 async def sessions(desk, *holders, ended=()):
     """Bind sessions 1, 2, ... of these nodes."""
     for n, holder in enumerate(holders, 1):

@@ -310,6 +310,19 @@ async def test_a_session_that_begins_during_the_take_over_is_ended_or_not_begun(
     assert await place.db.fetchval("select ended_at is not null from session where id = $1", session)
 
 
+async def test_a_dead_owners_session_ended_when_its_lease_did_however_late_it_is_found(office):
+    """By that the inbox tells what an operator sends again from what a person writes again."""
+    place = await office(start=False)
+    session = await place.session()
+    await place.db.execute("update session set started_at = now() - interval '9 hours'")
+    await place.db.execute("update lease set lease_until = now() - interval '8 hours'")
+    await leases.take(place.db, place.smsc.id, uuid.uuid4(), 60)
+    assert await place.db.fetchval(
+        "select now() - ended_at between interval '8 hours' and interval '8 hours 1 minute' from session where id = $1",
+        session,
+    )
+
+
 async def test_locks_of_a_node_that_froze_in_a_transaction_are_freed_by_the_server(office):
     place = await office(start=False)
     await place.db.execute("update lease set lease_until = now()")

@@ -240,13 +240,16 @@ class Bind:
         """Commit what is known; the rest is uncertain. Waits for the database, unless we are stopping: then the next
         start does it."""
         self._submitting.give_back()
-        given_up_at = self._loop.time() + _DRAIN_S
+        left_at = self._loop.time()
+        given_up_at = left_at + _DRAIN_S
         while True:
             try:
                 await self._settle()
                 async with self._flow.settling:
                     crash.point("session.before_end")
-                    uncertain = await queue.end_sessions(self._doors.db, [self._session_id])
+                    uncertain = await queue.end_sessions(
+                        self._doors.db, [self._session_id], self._loop.time() - left_at
+                    )
                     crash.point("session.ended")
                 break
             except (Unavailable, asyncpg.PostgresError) as error:

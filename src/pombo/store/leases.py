@@ -57,17 +57,21 @@ async def take(db: Database, smsc_id: int, holder: uuid.UUID, lease_s: float) ->
             smsc_id, holder,
         )  # fmt: skip
         # `for update` waits for sessions that begin under the epoch before, which share a lock on the row.
-        epoch = await tx.fetchval(
-            "select epoch + 1 from lease where smsc_id = $1 and (lease_until <= now() or holder = $2) for update",
+        before = await tx.fetchrow(
+            "select epoch + 1 as epoch, extract(epoch from now()"
+            "  - least(now(), greatest(lease_until, now() - interval '30 days')))::float8 as over_s"
+            " from lease where smsc_id = $1 and (lease_until <= now() or holder = $2) for update",
             smsc_id, holder,
         )  # fmt: skip
-        if epoch is None:
+        if before is None:
             return None
+        epoch = before["epoch"]
         await tx.execute(
             "update lease set holder = $2, epoch = $3, lease_until = now() + make_interval(secs => $4) where smsc_id = $1",
             smsc_id, holder, epoch, lease_s,
         )  # fmt: skip
-        uncertain = await queue.end_sessions_in(tx, await queue.open_sessions(tx, smsc_id))
+        # They ended with their owner, not now: what an operator sends again is told by that (store/replies.py).
+        uncertain = await queue.end_sessions_in(tx, await queue.open_sessions(tx, smsc_id), before["over_s"])
         await tx.execute(
             "update link set bound = 0, down_since = coalesce(down_since, now()) where smsc_id = $1 and bound > 0",
             smsc_id,

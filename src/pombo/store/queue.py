@@ -372,18 +372,18 @@ async def forgotten_sessions(db: Db, holder: uuid.UUID, live: Sequence[int]) -> 
     return [row["id"] for row in rows]
 
 
-async def end_sessions(db: Database, session_ids: Sequence[int]) -> int:
+async def end_sessions(db: Database, session_ids: Sequence[int], ago_s: float = 0) -> int:
     """Close sessions; what they were still writing is uncertain now, and goes by its connection's policy.
 
-    Returns how many messages that were.
+    ago_s: since when nothing came in over them. Returns how many messages that were.
     """
     if not session_ids:
         return 0
     async with db.transaction() as tx:
-        return await end_sessions_in(tx, session_ids)
+        return await end_sessions_in(tx, session_ids, ago_s)
 
 
-async def end_sessions_in(tx: asyncpg.Connection, session_ids: Sequence[int]) -> int:
+async def end_sessions_in(tx: asyncpg.Connection, session_ids: Sequence[int], ago_s: float = 0) -> int:
     """`end_sessions`, in the caller's transaction."""
     if not session_ids:
         return 0
@@ -418,9 +418,10 @@ async def end_sessions_in(tx: asyncpg.Connection, session_ids: Sequence[int]) ->
     await tx.execute("update message set state = 2 where id = any($1::bigint[]) and state in (0, 1)", held)
     await drop_taken(tx, ids)
     await tx.execute(
-        "update session set ended_at = now() where id = any($1::bigint[]) and ended_at is null",
-        session_ids,
-    )
+        "update session set ended_at = greatest(started_at, now() - make_interval(secs => $2))"
+        " where id = any($1::bigint[]) and ended_at is null",
+        session_ids, ago_s,
+    )  # fmt: skip
     return len(ids)
 
 

@@ -6,7 +6,9 @@ from typing import NamedTuple
 from pombo.store.database import Db
 
 ANSWERS_HOURS = 72  # a reply answers a message sent within this time
-_REPEAT_MINUTES = 10  # an operator that got no answer to a deliver_sm sends it again within this time
+_REPEAT_MINUTES = (
+    10  # an operator that got no answer to a deliver_sm sends it again within this time of the next bind
+)
 _UNANSWERED_S = 60.0  # only what came so shortly before its session's end may have lost its answer
 
 
@@ -29,11 +31,12 @@ class Stored(NamedTuple):
 
 
 # A reply is written once: the same PDU under the same sequence number, or from another bind session than one that ended
-# shortly after it came, is an operator's repetition of what we had stored but not answered (or whose answer was lost).
-# Otherwise the same text again is a person who writes it twice. A session without an end, or of which nothing is known,
-# counts as ended now where it is another node's, or where the connection has one bind and so there is a later one; of
-# several binds it is alive, and has answered. The nth repetition stands for the nth reply that is there; it takes
-# that one's place in the session, so that what comes after it is new again.
+# shortly after it came, is an operator's repetition of what we had stored but not answered (or whose answer was lost), if
+# it comes soon after the next bind, however long we were away. Otherwise the same text again is a person who writes it
+# twice. A session without an end, or of which nothing is known, counts as ended now where it is another node's, or where
+# the connection has one bind and so there is a later one; of several binds it is alive, and has answered. The nth
+# repetition stands for the nth reply that is there; it takes that one's place in the session, so that what comes after it
+# is new again.
 # It answers the newest message (by id: the one accepted last) from its destination to its source, of whichever account;
 # also one that was written to this connection and never answered: the source address and the time of those are only
 # noted with the answer. What answers none belongs to whom its destination and first word are given, or its destination.
@@ -49,7 +52,9 @@ with new as materialized (
 ), repetition as materialized (
     select n.id, n.session_id, n.sequence_number, (
         select i.id from inbox i left join session s on s.id = i.session_id
-        where i.smsc_id = $1 and i.body_hash = n.body_hash and i.received_at > now() - make_interval(mins => $13)
+        where i.smsc_id = $1 and i.body_hash = n.body_hash
+          and now() - make_interval(mins => $13) < case when i.session_id = n.session_id then i.received_at else coalesce(
+              (select min(bound_at) from session where smsc_id = $1 and bound_at > s.ended_at), now()) end
           and case when i.session_id = n.session_id then i.sequence_number = n.sequence_number
               when s.ended_at is null and not (select alone from alone)
                   and s.holder = (select holder from session where id = n.session_id) then false
