@@ -1,5 +1,6 @@
 """Tables that leave us: what is in their cells is text, whatever anybody wrote."""
 
+import asyncio
 import csv
 import io
 import zipfile
@@ -89,3 +90,27 @@ async def test_a_table_that_is_not_made_to_its_end_leaves_no_file(
     assert (await anext(reading)).startswith(b"PK")
     await reading.aclose()  # type: ignore[attr-defined]
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_few_spreadsheets_are_made_at_a_time_and_tables_without_formats_wait_for_none() -> None:
+    going, begun = asyncio.Event(), []
+
+    async def rows(name: str) -> AsyncIterator[Sequence[Sequence[sheet.Cell]]]:
+        begun.append(name)
+        await going.wait()
+        yield [[name]]
+
+    async def drained(kind: str, name: str) -> bytes:
+        return b"".join([chunk async for chunk in sheet.write(kind, ["a"], rows(name))])
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        made = [tasks.create_task(drained(sheet.XLSX, f"x{n}")) for n in range(4)]
+        plain = tasks.create_task(drained(sheet.CSV, "csv"))
+        while len(begun) < 3:
+            await asyncio.sleep(0)
+        for _turn in range(50):
+            await asyncio.sleep(0)
+        assert sorted(begun) == ["csv", "x0", "x1"]
+        going.set()
+    assert all(read_xlsx(task.result())[1] == [f"x{n}"] for n, task in enumerate(made))
+    assert read_csv(plain.result()) == [["a"], ["csv"]]

@@ -101,7 +101,7 @@ class Live:
         watched.streams.add(listener)
         if watched.last:
             listener.tell(watched.last)
-        if watched.task is None:
+        if watched.task is None or watched.task.done():  # a fault that is logged has ended it
             watched.task = asyncio.create_task(self._look(account_id, watched), name="live")
         return listener
 

@@ -11,6 +11,7 @@ import io
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ CONTENT_TYPES = {
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _CELL_CHARACTERS = 32_767  # that Excel takes
 _CHUNK_OCTETS = 64 * 1024
+_AT_A_TIME = 2  # XLSX: the core that one takes is wanted for messages, too; who reads slowly takes no turn
 _TIME = "%Y-%m-%d %H:%M:%S"
 
 
@@ -66,15 +68,21 @@ def _text(cell: Cell) -> str:
     return "" if cell is None else str(cell).replace(".", ",")
 
 
+@cache
+def _turns(loop: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
+    return asyncio.Semaphore(_AT_A_TIME)
+
+
 async def _xlsx(head: Sequence[str], rows: Rows) -> AsyncIterator[bytes]:
     # What is written on the way there goes into it, too, and with it when nobody reads on.
     with tempfile.TemporaryDirectory(prefix="pombo-") as directory:
-        book = _Book(directory, head)
-        try:
-            async for some in rows:
-                await asyncio.to_thread(book.add, some)
-        finally:  # the writer keeps files of its own open until then
-            path = await asyncio.to_thread(book.close)
+        async with _turns(asyncio.get_running_loop()):
+            book = _Book(directory, head)
+            try:
+                async for some in rows:
+                    await asyncio.to_thread(book.add, some)
+            finally:  # the writer keeps files of its own open until then
+                path = await asyncio.to_thread(book.close)
         with path.open("rb") as file:
             while chunk := await asyncio.to_thread(file.read, _CHUNK_OCTETS):
                 yield chunk
