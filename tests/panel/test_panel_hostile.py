@@ -97,3 +97,29 @@ async def test_nobody_does_what_their_role_may_not(panel: Panel) -> None:
                         assert "acesso a isto" in answer.headers["HX-Trigger"]
                     tried += 1
     assert tried > 80
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b'Content-Disposition: form-data; name="csrf"\r\n\r\n\xff',
+        b'Content-Disposition: form-data; name="csrf"\r\nContent-Type: text/plain; charset=klingon\r\n\r\nx',
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, {"X-CSRF-Token": ""}])
+async def test_a_form_that_cannot_be_read_is_refused(
+    panel: Panel, part: bytes, headers: dict[str, str]
+) -> None:
+    client = await panel.client()
+    sent = {"Content-Type": "multipart/form-data; boundary=a", **dict.fromkeys(headers, client.csrf)}
+    for path in ("/entrar", "/perfil/idioma", "/contatos/importar", "/campanhas/nova", "/mensagens/cancelar"):
+        body = b"--a\r\n" + part + b"\r\n--a--\r\n"
+        async with client.http.post(path, data=body, headers=sent) as answer:
+            assert answer.status == 400, path
+            assert "Não entendemos o pedido." in await answer.text()
+
+
+async def test_what_a_page_can_do_is_not_told_to_whoever_asks(panel: Panel) -> None:
+    for client, status in ((await panel.client(), 403), (await panel.client(None), 303)):
+        async with client.http.options("/painel", allow_redirects=False) as answer:
+            assert answer.status == status

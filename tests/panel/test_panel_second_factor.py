@@ -12,7 +12,7 @@ from playwright.async_api import expect
 from pombo.account import password, people, second_factor
 from pombo.account.people import Role
 from pombo.panel import session, tries
-from pombo.store import second_factors, users
+from pombo.store import doctor, second_factors, users
 from pombo.store.audit import changing
 
 pytestmark = pytest.mark.anyio
@@ -241,6 +241,12 @@ async def test_who_is_half_way_in_begins_anew_when_time_is_over_or_the_password_
     await by_password(panel, client)
     await users.set_password(panel.db, person_id, await password.hashed("outra senha qualquer"))
     assert await client.post("/entrar/codigo", {"codigo": await code(panel, person_id)}) == "/entrar"
+
+
+async def test_the_doctor_looks_whether_its_secret_can_be_opened(panel: Panel) -> None:
+    person_id, _ = await turned_on(panel)
+    found = dict(await doctor.sealed(panel.db))
+    assert len(panel.doors.secrets.unseal(found[f"the second factor of person {person_id}"])) == 20
 
 
 async def test_it_is_turned_off_by_password_and_code(panel: Panel) -> None:

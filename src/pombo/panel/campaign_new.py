@@ -28,6 +28,7 @@ from pombo.panel.campaigns import (
     who,
 )
 from pombo.panel.page import Asked, Page, act, doors_of, form_of, person_of, redirect, render, show
+from pombo.panel.session import posted
 from pombo.panel.words import _, count, money
 from pombo.store import accounts, campaign_rows
 from pombo.store.campaign_rows import Row
@@ -53,7 +54,7 @@ async def new(request: Asked) -> Page:
 
 @act("/campanhas/nova", *SENDS, file_octets=MOST_OCTETS)
 async def take(request: Asked) -> Page:
-    file = (await request.form()).get("arquivo")
+    file = (await posted(request)).get("arquivo")
     if not isinstance(file, UploadFile) or not file.filename:
         refusal = _("Escolha um arquivo.")
     else:

@@ -16,7 +16,7 @@ from pombo.panel.blocks import ended
 from pombo.panel.contacts import FAULTS
 from pombo.panel.page import Asked, Page, act, doors_of, person_of, redirect, show
 from pombo.panel.people import EDITS, drawn
-from pombo.panel.session import actor_of
+from pombo.panel.session import actor_of, posted
 from pombo.panel.words import _, ngettext, noted
 from pombo.store.contacts import Contact
 
@@ -109,7 +109,7 @@ async def import_blocks(request: Asked) -> Page:
 
 async def _read(request: Asked, read: Callable[[contacts.Columns, Sequence[str]], Any]) -> _Found:
     """read: a row's cells; raises Refused for those that cannot be kept. Raises Unreadable and _NoNumbers."""
-    file = (await request.form()).get("arquivo")
+    file = (await posted(request)).get("arquivo")
     if not isinstance(file, UploadFile):
         raise Unreadable(Unread.EMPTY)
     found = _Found([], [])

@@ -33,7 +33,7 @@ from pombo.panel.page import (
     render,
     show,
 )
-from pombo.panel.session import actor_of
+from pombo.panel.session import actor_of, posted
 from pombo.panel.words import _, ngettext, noted
 from pombo.store import deliveries, explain, listing, views, waiting
 from pombo.store.audit import changing
@@ -229,7 +229,7 @@ def _may_cancel(request: Asked) -> bool:
 async def cancel(request: Asked) -> Page:
     """Those that were picked, or the one whose page it is."""
     account, db = person_of(request).account, doors_of(request).db
-    form = await request.form()
+    form = await posted(request)
     ids = [id_ for given in form.getall("id", []) if (id_ := filters.message_id(str(given))) is not None]
     which = waiting.Which(message_ids=ids[:_PAGE] or [0], account_id=account.id)
     async with changing(db, actor_of(request), "message.cancel") as change:

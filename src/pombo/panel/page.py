@@ -24,6 +24,7 @@ from pombo.panel.session import (
     doors_of,
     fresh_cookies,
     person_of,
+    posted,
     somebody,
 )
 from pombo.panel.words import _
@@ -123,7 +124,7 @@ def redirect(request: Asked, path: str, *, said: str = "", cookies: list[Cookie]
 
 async def form_of(request: Asked) -> dict[str, str]:
     """The fields of a form, each once, without NUL, which the database does not take; files are not among them."""
-    form = await request.form()
+    form = await posted(request)
     return {name: value.replace("\0", "") for name, value in form.items() if isinstance(value, str)}
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from litestar import Request
 from litestar.connection import ASGIConnection
-from litestar.datastructures import Cookie
+from litestar.datastructures import Cookie, FormMultiDict
 from litestar.enums import ScopeType
 from litestar.exceptions import (
     ClientException,
@@ -148,7 +148,7 @@ def allowed(connection: "ASGIConnection[Any, Any, Any, Any]", handler: BaseRoute
     person = somebody(connection)
     if person is None:
         raise NotAuthorizedException
-    if person.role not in handler.opt["roles"]:
+    if person.role not in handler.opt.get("roles", ()):  # OPTIONS has none
         raise PermissionDeniedException
 
 
@@ -174,11 +174,19 @@ async def check_csrf(request: Asked) -> None:
         )  # parsing one as long as a file may be would hold up everything else
     given: object = request.headers.get("x-csrf-token")
     if given is None and kind.startswith((_URLENCODED, "multipart/form-data")):
-        given = (await request.form()).get("csrf")
+        given = (await posted(request)).get("csrf")
     cookie = request.cookies.get(COOKIE, "")
     right = doors_of(request).secrets.panel_hmac("csrf", cookie).hex()
     if not cookie or not isinstance(given, str) or not hmac.compare_digest(given.encode(), right.encode()):
         raise BadToken
+
+
+async def posted(request: Asked) -> FormMultiDict:
+    """A form and its files. Raises ValidationException where it cannot be read."""
+    try:
+        return await request.form()
+    except (UnicodeError, LookupError):  # a field in no alphabet, or in one that nobody knows
+        raise ValidationException from None
 
 
 # Cookies
