@@ -5,6 +5,7 @@ import re
 import pytest
 from panel_server import Panel
 from test_panel_tenants import OWNED, ROUTES
+from yarl import URL
 
 from pombo.account.people import Role
 from pombo.panel import handlers
@@ -41,6 +42,13 @@ async def test_no_page_fails_of_what_is_sent_to_it(panel: Panel, value: str) -> 
         ) as answer:  # fmt: skip
             assert answer.status < 500, (method, at, answer.status)
             assert "Set-Cookie: x" not in str(answer.headers) and "x" not in answer.cookies
+
+
+@pytest.mark.parametrize("nul", ["%00", "%%0000", "%2500"])
+async def test_what_the_database_does_not_take_is_left_out_of_an_address(panel: Panel, nul: str) -> None:
+    client = await panel.client()
+    async with client.http.get(URL(f"/contatos?q=ana{nul}&etiqueta={nul}", encoded=True)) as answer:
+        assert answer.status == 200
 
 
 @pytest.mark.parametrize("one", [0, -1, 2**63, 10**30])
