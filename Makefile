@@ -6,7 +6,7 @@ PYTEST_WORKERS ?= 2
 DATA ?= data
 PORT ?= 8080
 
-.PHONY: install demo test soak fuzz check fmt bench vendor clean
+.PHONY: install demo test soak fuzz check fmt bench screenshots vendor clean
 
 install: .venv/.installed
 
@@ -57,6 +57,10 @@ bench: .venv/.dev
 tests/peers/node_modules/.installed: tests/peers/package.json tests/peers/package-lock.json
 	cd tests/peers && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
+
+screenshots: .venv/.dev  # the pictures in docs/, of a demonstration with made-up data
+	@tests/install-tools
+	$(UV) run --frozen --no-sync --with pillow==12.0.0 python -m tools.screenshots
 
 vendor:  # the panel's third-party files, from npm into the package
 	python3 tools/vendor.py

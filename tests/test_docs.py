@@ -139,3 +139,10 @@ def _anchors(text: str) -> set[str]:
     """As GitHub makes them of headings."""
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_picture_is_shown_in_both_languages_and_small() -> None:
+    pictures = {path.name: path.stat().st_size for path in (_DOCS / "screenshots").iterdir()}
+    assert max(pictures.values()) <= 150 * 1024
+    for page in ("panel.md", "panel.pt-BR.md"):
+        assert set(re.findall(r"\(screenshots/([^)]+)\)", (_DOCS / page).read_text("utf-8"))) == set(pictures)

@@ -83,7 +83,7 @@ async def test_a_file_becomes_messages_by_way_of_its_preview(panel: Panel) -> No
         "Repetida, igual à linha 2",
     ):
         assert said in page
-    assert "1 fixos, 1 repetidas" in page or "1 repetidas, 1 fixos" in page
+    assert "fixos: 1, repetidas: 1" in page or "repetidas: 1, fixos: 1" in page
     page = await client.get(f"{campaign}/confirmar")
     assert "R$\u00a00,16" in page
 
@@ -258,7 +258,7 @@ async def test_fifty_thousand_rows_with_bad_ones_in_a_browser(panel: Panel, visi
     await page.get_by_label("Transacional").check()
     await page.get_by_role("button", name="Conferir").click()
     await expect(page.get_by_text("Vão receber")).to_be_visible(timeout=30_000)
-    await expect(page.get_by_text("5 de 500: 500 fixos")).to_be_visible()
+    await expect(page.get_by_text("5 de 500 · fixos: 500")).to_be_visible()
     await page.get_by_role("link", name="Continuar").click()
 
     confirm = page.get_by_role("button", name="Confirmar campanha")

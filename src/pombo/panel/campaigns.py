@@ -146,7 +146,7 @@ async def _shown(request: Asked, campaign: Campaign) -> dict[str, Any]:
 def refused_words(refused: dict[str, int]) -> str:
     """`41 fixos, 23 repetidas`"""
     told = sorted(refused.items(), key=lambda pair: -pair[1])
-    return ", ".join(f"{count(rows)} {_(said.REASONS[Reason(reason)].many)}" for reason, rows in told)
+    return ", ".join(f"{_(said.REASONS[Reason(reason)].many)}: {count(rows)}" for reason, rows in told)
 
 
 def _bar(far: Progress) -> list[tuple[float, float]]:
