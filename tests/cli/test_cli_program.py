@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from cli_commands import Pombo
+from cli_commands import Pombo, rows
 
 import pombo as package
 from pombo.store import embedded
@@ -55,6 +57,53 @@ def test_help_goes_to_stdout(command: Pombo, words: list[str]) -> None:
 
 def test_version(command: Pombo) -> None:
     assert command("--version").out == f"{package.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["account", "add", "loja", "--balance", "1.00"], ["queue", "list"], ["doctor"], ["migrate"], ["backup", "b"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_mistyped_directory_becomes_no_platform(
+    command: Pombo, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("POMBO_DATABASE_URL")
+    monkeypatch.setattr(embedded, "_APPEARS_S", 0.2)
+
+    ran = command(*words, "--data", str(tmp_path / "dta"))
+
+    assert ran.code == 1
+    assert ran.err.startswith(
+        f"error: There is no platform in {tmp_path / 'dta'}. Name the directory of yours"
+    )
+    assert "`pombo serve` starts a new one" in ran.err
+    assert not (tmp_path / "dta").exists()
+
+
+def test_a_command_that_comes_right_after_serve_waits_until_there_is_a_platform(tmp_path: Path) -> None:
+    async def appears() -> None:
+        waiting = asyncio.ensure_future(embedded.expect(tmp_path))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        (tmp_path / "lock").touch()
+        await waiting
+
+    asyncio.run(appears())
+
+
+def test_an_empty_database_becomes_no_platform_by_a_command(
+    command: Pombo, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"empty_{uuid.uuid4().hex}"
+    rows(postgres, f"create database {name} template template0")
+    url = urlsplit(postgres)._replace(path=f"/{name}").geturl()
+    monkeypatch.setenv("POMBO_DATABASE_URL", url)
+
+    ran = command("account", "list")
+
+    assert ran.code == 1
+    assert "There is no platform in this database" in ran.err
+    assert rows(url, "select from pg_tables where schemaname = 'public'") == []
 
 
 def test_settings_that_cannot_be_read_are_refused(command: Pombo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +182,8 @@ def test_an_interrupted_command_ends_with_130_quietly(pombo: Pombo, monkeypatch:
 
 
 def test_a_command_starts_the_embedded_database_where_none_runs(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "lock").touch()  # as a node leaves it that was killed before it had a database
     done = subprocess.run(
         _command("migrate", "--json", "--data", str(tmp_path / "data")),
         env=_environment(), capture_output=True, timeout=60, check=True,

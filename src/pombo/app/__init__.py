@@ -20,8 +20,9 @@ from pombo.app.prepare import prepare
 from pombo.config import Config, unknown_variables
 from pombo.errors import PomboError
 from pombo.store import accounts
+from pombo.store.backup import is_empty
 from pombo.store.database import Database
-from pombo.store.embedded import Embedded, hold, patiently, reach
+from pombo.store.embedded import Embedded, expect, hold, patiently, reach
 
 if TYPE_CHECKING:
     from pombo.app import web
@@ -61,15 +62,22 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 @contextlib.asynccontextmanager
 async def reached(config: Config, *, changes: bool = False) -> AsyncIterator[Reached]:
-    """The database for a command, whether a node runs or not.
+    """The database for a command, whether a node runs or not. Raises PomboError where there is none.
 
     changes: without it the database refuses whatever changes something, outside of `audit.changing`.
     """
     logs.configure("warning")
+    if not config.database_url:
+        await expect(config.data)
     async with contextlib.AsyncExitStack() as stack:
         url = config.database_url or await stack.enter_async_context(reach(config.data, config.postgres_bin))
         preparing = await Database.open(url, size=1)
         try:
+            if await is_empty(preparing):
+                raise PomboError(
+                    "There is no platform in this database: POMBO_DATABASE_URL may be mistyped."
+                    " `pombo serve` or `pombo migrate` makes a new one there."
+                )
             secrets = await prepare(preparing, config)
         finally:
             await preparing.close()

@@ -20,7 +20,7 @@ from pombo.store import facts as kept
 from pombo.store import smscs
 from pombo.store.audit import changing
 from pombo.store.database import Database
-from pombo.store.embedded import reach
+from pombo.store.embedded import expect, reach
 from pombo.store.migrate import migrate
 
 
@@ -29,6 +29,8 @@ async def backup(file: Path, /, *, every: Every = EVERY) -> Answer:
     secret. Whoever has the file has the platform."""
     config = every.config()
     logs.configure("warning")
+    if not config.database_url:
+        await expect(config.data)
     async with AsyncExitStack() as stack:
         url = config.database_url or await stack.enter_async_context(reach(config.data, config.postgres_bin))
         db = await Database.open(url, size=1, read_only=True)

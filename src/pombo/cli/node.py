@@ -24,7 +24,7 @@ from pombo.app import serve as run_node
 from pombo.cli.answer import Answer, say
 from pombo.cli.options import EVERY, Every
 from pombo.store.database import Database
-from pombo.store.embedded import reach
+from pombo.store.embedded import expect, reach
 from pombo.store.migrate import migrate as bring_up
 
 Port = Annotated[
@@ -88,6 +88,8 @@ async def migrate(*, every: Every = EVERY) -> Answer:
     """Bring the database up to this version. `serve` and every other command do so by themselves, too."""
     config = every.config()
     logs.configure("warning")
+    if not config.database_url:
+        await expect(config.data)
     async with AsyncExitStack() as stack:
         url = config.database_url or await stack.enter_async_context(reach(config.data, config.postgres_bin))
         db = await Database.open(url, size=1)

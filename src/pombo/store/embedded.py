@@ -29,6 +29,7 @@ _RECOVERY_S = 600.0  # one that says that it recovers may take longer
 _STOP_S = 60.0
 _HELD_S = 5.0  # a command that holds the data directory lets go of it soon; another node does not
 _USERS_S = 60.0  # a command that started the server waits so long for others who use it by now
+_APPEARS_S = 2.0  # a `pombo serve` that was started just before a command takes so long to begin
 _POLL_S = 0.01
 _LOG_OCTETS = 4 * 1024 * 1024  # a longer log is set aside at the next start; one older one is kept
 
@@ -204,6 +205,23 @@ async def attach(data: Path) -> str | None:
     """The URL of the server that runs for this data directory; None when none takes connections."""
     url = await asyncio.to_thread(_running, data)
     return url if url and await _answers(url) else None
+
+
+async def expect(data: Path) -> None:
+    """Raises PomboError where no platform has ever been: a mistyped path must not become a new one. One that is just
+    being started appears in a moment."""
+    until = time.monotonic() + _APPEARS_S
+    while not any((data / name).exists() for name in ("lock", "postgres", pg_place.POINTER)):
+        if time.monotonic() > until:
+            raise _none_in(data)
+        await asyncio.sleep(0.1)
+
+
+def _none_in(data: Path) -> PomboError:
+    return PomboError(
+        f"There is no platform in {data.resolve()}. Name the directory of yours with --data (or POMBO_DATA);"
+        " `pombo serve` starts a new one, `pombo demo` one to try."
+    )
 
 
 @contextlib.asynccontextmanager
