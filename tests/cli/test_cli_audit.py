@@ -83,6 +83,13 @@ def an_orphan(url: str) -> None:
     parked(url, "other", number=5511987654321)
 
 
+def second_factors(url: str) -> None:
+    rows(
+        url,
+        "insert into second_factor (person_id, secret_sealed, on_since) select id, 'canary-secret', now() from person",
+    )
+
+
 ANA = ("user", "add", "loja", "ana@example.com")
 BIA = ("user", "add", "loja", "bia@example.com")
 # command: (its arguments, what has to be there first, the action and the subject of its one record)
@@ -102,6 +109,7 @@ CHANGES: dict[str, tuple[tuple[str, ...], Needs, str, str]] = {
     "user add": (BIA[2:], (), "user.add", "person 1"),
     "user role": (("bia@example.com", "viewer"), (ANA, BIA), "user.role", "person 2"),
     "user password": (("bia@example.com",), (BIA,), "user.password", "person 1"),
+    "user onefactor": (("bia@example.com",), (BIA, second_factors), "user.second_factor", "person 1"),
     "user remove": (("bia@example.com",), (ANA, BIA), "user.remove", "person 2"),
     "price set": (("0.07", "--prefix", "55"), (), "price.set", "price 1"),
     "price remove": (("1",), (("price", "set", "0.07"),), "price.remove", "price 1"),
