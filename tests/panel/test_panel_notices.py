@@ -49,6 +49,11 @@ async def test_nothing_asks_for_attention_where_nothing_is_the_matter(panel: Pan
     await campaign(panel, "antiga", 6, ago=timedelta(days=15))
     await campaign(panel, "pausada por alguém", 4)
     await parked(panel, "erased")
+    await parked(panel)
+    await panel.db.execute(
+        "update callback set due_at = now() - interval '15 days' where last_error <> 'erased' and account_id = $1",
+        panel.account_id,
+    )
     client = await panel.client()
     assert await told(client) == [] and "Nada pede a sua atenção." in await client.get("/avisos")
 

@@ -40,6 +40,7 @@ with campaigns as materialized (
     where account_id = $1 order by id desc limit {_CAMPAIGNS}
 ), parked as materialized (
     select id, due_at from callback where account_id = $1 and state = 2 and last_error is distinct from 'erased'
+        and due_at > now() - interval '14 days'
     order by id desc limit {_MOST_PARKED}
 ), found as (
     select 'campaign_done' as kind, id as subject_id, name, ended_at as at, accepted::bigint as number, '' as detail,
