@@ -261,6 +261,21 @@ async def test_views_are_saved_for_the_account_and_removed(panel: Panel) -> None
     )
 
 
+async def test_no_view_shows_a_number_to_those_who_see_none_whole(panel: Panel) -> None:
+    admin, viewer = await panel.client(), await panel.client(Role.VIEWER)
+    await admin.post("/mensagens/visoes", {"nome": "Da Maria", "filtros": "q=%2B55+(11)+98765-0123"})
+    await admin.post("/mensagens/visoes", {"nome": "11 98765.0123", "filtros": "situacao=falhas&classe=otp"})
+    plain = "periodo=datas&de=2026-11-01&ate=2026-11-20"
+    await admin.post("/mensagens/visoes", {"nome": "Novembro", "filtros": plain})
+    assert "Da Maria" in await admin.get("/mensagens")
+    page = await viewer.get(f"/mensagens?{plain}")
+    assert "Novembro" in page
+    assert "Da Maria" not in page and "98765" not in page
+    way = await viewer.post("/mensagens/visoes", {"nome": "Meu", "filtros": "q=11987650123"})
+    assert "Visões com um número são de quem vê" in await viewer.get(way)
+    assert "Meu</a>" not in await admin.get("/mensagens")
+
+
 async def test_what_is_new_is_counted_above_the_list(panel: Panel) -> None:
     vivo = await rows.smsc(panel.db)
     shown = await rows.message(panel.db, panel.account_id, vivo, 9, ago_s=60)

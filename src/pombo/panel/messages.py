@@ -1,10 +1,11 @@
 """Mensagens: the list with its filters and views, what leaves it as a table, and one message with its life."""
 
 import hashlib
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 import asyncpg
 from litestar.exceptions import NotFoundException
@@ -46,6 +47,10 @@ _EXPORT_PAGE = 1000
 _NEWER = 1000  # more are "many"
 _MOST_NAME = 40
 _HIGHEST_ID = 2**63 - 1
+_BETWEEN_DIGITS, _NUMBER = (
+    re.compile(r"[ +().-]"),
+    re.compile(r"\d{10}"),
+)  # with its area code; a day has eight
 _connections = Kept(60)
 
 
@@ -111,7 +116,11 @@ async def listed(request: Asked) -> Page:
     page = await listing.page(db, found.which, before_id, _PAGE)
     calls = await listing.callbacks(db, account.id, [row["id"] for row in page.rows])
     count = await listing.count(db, found.which)
-    own = [View(row["name"], row["query"], row["id"]) for row in await views.views(db, account.id)]
+    own = [
+        View(row["name"], row["query"], row["id"])
+        for row in await views.views(db, account.id)
+        if _may_see(request, row["name"], row["query"])
+    ]
     query = found.filters.query()
     return render(
         request,
@@ -193,6 +202,14 @@ async def newer(request: Asked) -> Page:
 # Views
 
 
+def _may_see(request: Asked, name: str, query: str) -> bool:
+    """A view that looks for a number is none for those who see no number whole."""
+    if person_of(request).role.sees_numbers:
+        return True
+    written = (_BETWEEN_DIGITS.sub("", unquote_plus(text)) for text in (name, query))
+    return not any(map(_NUMBER.search, written))
+
+
 @act("/mensagens/visoes")
 async def save_view(request: Asked) -> Page:
     account, form = person_of(request).account, await form_of(request)
@@ -200,6 +217,9 @@ async def save_view(request: Asked) -> Page:
     query = Filters.of(dict(_pairs(form.get("filtros", "")))).query()
     if not name or not name.isprintable():
         return redirect(request, f"/mensagens?{query}", said=_("Dê um nome à visão."))
+    if not _may_see(request, name, query):
+        said = _("Visões com um número são de quem vê os números inteiros.")
+        return redirect(request, f"/mensagens?{query}", said=said)
     if not await views.save(doors_of(request).db, account.id, name, query):
         said = _("Sua conta já tem %(n)s visões: apague uma antes.", n=views.MOST)
         return redirect(request, f"/mensagens?{query}", said=said)
@@ -209,7 +229,7 @@ async def save_view(request: Asked) -> Page:
 @act("/mensagens/visoes/{view_id:int}/apagar")
 async def remove_view(request: Asked, view_id: int) -> Page:
     account = person_of(request).account
-    if view_id > _HIGHEST_ID or not await views.remove(doors_of(request).db, account.id, view_id):
+    if not await views.remove(doors_of(request).db, account.id, view_id):
         raise NotFoundException
     return redirect(request, "/mensagens", said=_("Visão apagada."))
 
