@@ -64,7 +64,8 @@ class Bench:
 
     async def receipt(self, *bodies: DeliverSm, in_flight=lambda number: False) -> list[int]:
         async with self.db.transaction(queue.lock_of(self.smsc_id)) as tx:
-            return await self.receipts.settle(tx, [match.Arrived(body) for body in bodies], in_flight)
+            final, _ = await self.receipts.settle(tx, [match.Arrived(body) for body in bodies], in_flight)
+            return final
 
     async def state(self, message_id: int) -> State:
         return State(await self.db.fetchval("select state from message where id = $1", message_id))

@@ -6,6 +6,7 @@ import itertools
 import asyncpg
 import pytest
 
+from pombo.message import State
 from pombo.send import link as links
 from pombo.smpp.status import Status
 from pombo.store import queue
@@ -202,18 +203,24 @@ async def test_binds_that_wait_for_their_connection_s_lock_leave_the_pool_to_oth
     messages = [await place.accept(5511900000000 + n) for n in range(12)]
     submits = [await place.operator.submit_and_peer() for _ in messages]
     assert {peer for _, _, peer in submits} == set(peers)
-    look = await asyncpg.connect(database_url)
-    await look.execute(queue.lock_of(place.smsc.id))
     for n, (_, sequence, peer) in enumerate(submits):
         peer.answer(sequence, b"%d" % n)
-
-    async def all_commit() -> bool:
-        sessions = place.link._flow.sessions
-        return sum(not s._settlement.size for s in sessions if s._settlement.uncommitted) == 12
-
-    await place.until(all_commit)
-    async with asyncio.timeout(5):
-        assert await place.db.fetchval("select 1") == 1
-    await look.close()
     for message_id in messages:
         await place.leaves_the_queue(message_id)
+    look = await asyncpg.connect(database_url)
+    await look.execute(queue.lock_of(place.smsc.id))
+    try:
+        for n, (_, _, peer) in enumerate(submits):
+            place.operator.receipt(str(n), 5511900000000 + n, to=peer)
+
+        async def all_commit() -> bool:
+            settlements = [session._settlement for session in place.link._flow.sessions]
+            return sum(s._deliveries_turn.locked() and not s.deliveries for s in settlements) == 12
+
+        await place.until(all_commit)
+        async with asyncio.timeout(5):
+            assert await place.db.fetchval("select 1") == 1
+    finally:
+        await look.close()
+    for message_id in messages:
+        await place.reaches(message_id, State.DELIVERED)

@@ -127,9 +127,9 @@ async def test_a_refusal_that_is_written_twice_does_not_end_what_was_handed_on(o
     place, _ = await refusing(office)
     write, times = Settlement._write, []
 
-    async def write_and_lose_the_first_answer(settlement, batch, in_flight):
-        await write(settlement, batch, in_flight)
-        times.append(batch)
+    async def write_and_lose_the_first_answer(settlement, results):
+        await write(settlement, results)
+        times.append(results)
         if len(times) == 1:
             raise Unavailable("the answer was lost")
 

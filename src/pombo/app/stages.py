@@ -29,8 +29,10 @@ class Stages:
                 arrived.append(receipt)
             else:
                 written.append(replies.Arrived(*delivery))
-        final = await self._receipts.settle(tx, arrived, in_flight) if arrived else []
-        return Effects(final, await self._replies.store(tx, self._smsc_id, written) if written else [])
+        final, parked = await self._receipts.settle(tx, arrived, in_flight) if arrived else ([], [])
+        return Effects(
+            final, await self._replies.store(tx, self._smsc_id, written) if written else [], parked
+        )
 
 
 def read_id(octets: bytes) -> tuple[str, str]:

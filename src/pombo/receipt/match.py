@@ -82,11 +82,11 @@ class Receipts:
 
     async def settle(
         self, tx: Connection, arrived: Sequence[Arrived], in_flight: Callable[[int], bool]
-    ) -> list[int]:
-        """Apply or park; returns the messages that became final.
+    ) -> tuple[list[int], list[str]]:
+        """Apply or park; returns the messages that became final, and the ids that parked receipts speak of.
 
-        in_flight: whether a submit to this handset has no response yet: then a receipt without a match is that
-        one's, early, and must not settle an older attempt.
+        in_flight: whether a submit to this handset had no committed response when this transaction began: then a receipt
+        without a match is that one's, early, and must not settle an older attempt.
         """
         await self._recall(tx)
         learned = self._learned
@@ -94,9 +94,9 @@ class Receipts:
         ambiguous = await self._match_all_the_same(tx, ambiguous, effects, in_flight)
         matched = len(arrived) - len(unmatched) - len(ambiguous)
         unmatched, answered = await self._settle_uncertain(tx, unmatched, effects, in_flight)
-        parked = unmatched + ambiguous
+        parked = [_parked(a) for a in unmatched + ambiguous]
         if parked:
-            await rows.park(tx, self._smsc_id, [_parked(a) for a in parked])
+            await rows.park(tx, self._smsc_id, parked)
         self.figures.matched += matched + len(answered)
         self.figures.parked += len(parked)
         for outcome, count in Counter([a.receipt.outcome for a in arrived]).items():
@@ -106,7 +106,7 @@ class Receipts:
             final += await self.rematch_these(tx, await rows.parked_page(tx, self._smsc_id, 0, _SWEEP_PAGE))
         elif answered and unmatched:  # other receipts of the same attempt
             final += await self.rematch(tx, [effect.key for effect in answered])
-        return final
+        return final, [key for receipt in parked for key in receipt.keys]
 
     async def rematch(self, tx: Connection, keys: Sequence[str]) -> list[int]:
         """Ids of the operator's have just been committed: receipts that came before them count now."""
@@ -171,11 +171,12 @@ class Receipts:
         if not again:
             return []
         waited = {arrived for arrived, row in again.items() if row["old"]}
+        # Every submit without a committed response stands in the queue as being written. Looked at first: a result that
+        # is committed meanwhile, without the connection's lock, is then found by the match, or its handset is here.
+        written = await rows.being_written(tx, self._smsc_id)
         effects, unmatched, ambiguous = await self._match(tx, list(again), waited)
         answered: list[Effect] = []
         if unmatched or ambiguous:
-            # Under the connection's lock every submit without a response stands in the queue as being written.
-            written = await rows.being_written(tx, self._smsc_id)
             ambiguous = await self._match_all_the_same(tx, ambiguous, effects, written.__contains__)
             came_at = {arrived: again[arrived]["received_at"] for arrived in unmatched}
             unmatched, answered = await self._settle_uncertain(

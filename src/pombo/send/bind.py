@@ -87,7 +87,6 @@ class Bind:
         )  # command_status; None: closed before
         self._session_id = 0
         self._room_changed = asyncio.Event()
-        self._settling = asyncio.Lock()
         self._over = False
         self._notices: Counter[str] = Counter()
         self._ending = "the connection was lost"
@@ -200,11 +199,12 @@ class Bind:
             "bound", session=self._session_id, command=self._kind.command, window=self._smsc.window_size
         )
         submitting = asyncio.create_task(self._submitting.run())
-        settling = asyncio.create_task(self._settle_loop())
+        settling = asyncio.create_task(self._settle_results())
+        answering = asyncio.create_task(self._settle_deliveries())
         ended = asyncio.create_task(self._wire.closed.wait())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
-            everything: list[asyncio.Task[Any]] = [submitting, settling, ended, stopping]
+            everything: list[asyncio.Task[Any]] = [submitting, settling, answering, ended, stopping]
             await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
             if stopping.done() and not ended.done():
                 await self._leave(submitting)
@@ -212,10 +212,11 @@ class Bind:
             # Neither is cancelled: a claim or a commit under way would be lost to us, and count as uncertain.
             self._over = True
             self._submitting.end()
-            self._settlement.changed.set()
+            self._settlement.results_came.set()
+            self._settlement.deliveries_came.set()
             ended.cancel()
             stopping.cancel()
-            results = await asyncio.gather(submitting, settling, return_exceptions=True)
+            results = await asyncio.gather(submitting, settling, answering, return_exceptions=True)
         for result in results:
             if isinstance(result, Exception):
                 raise result
@@ -311,18 +312,34 @@ class Bind:
 
     def _delivered(self, body: DeliverSm | DataSm, sequence_number: int) -> None:
         self._settlement.delivery(body, sequence_number)
-        if self._settlement.size > _DELIVERIES_MOST + 2 * self._smsc.window_size:
+        if self._settlement.deliveries > _DELIVERIES_MOST:
             self._wire.pause_reading()
 
     # Settling
 
-    async def _settle_loop(self) -> None:
+    async def _settle_results(self) -> None:
+        """Under load a commit takes what gathered during the one before it; the first one waits for company."""
+        settlement = self._settlement
         while not self._over:
-            if not self._settlement.size:
-                self._settlement.changed.clear()
-                await self._settlement.changed.wait()
-                # Under load a commit takes what gathered during the one before it; the first one waits for company.
-                if self._settlement.size < self._smsc.window_size // 2:
+            if not settlement.results:
+                settlement.results_came.clear()
+                await settlement.results_came.wait()
+                if settlement.results < self._smsc.window_size // 2:
+                    await asyncio.sleep(_GATHER_S)
+            try:
+                await settlement.commit_results()
+                self._room_changed.set()
+            except Unavailable:
+                await asyncio.sleep(_RETRY_S)
+
+    async def _settle_deliveries(self) -> None:
+        """As with results."""
+        settlement = self._settlement
+        while not self._over:
+            if not settlement.deliveries:
+                settlement.deliveries_came.clear()
+                await settlement.deliveries_came.wait()
+                if settlement.deliveries < self._smsc.window_size // 2:
                     await asyncio.sleep(_GATHER_S)
             try:
                 await self._settle()
@@ -330,18 +347,14 @@ class Bind:
                 await asyncio.sleep(_RETRY_S)
 
     async def _settle(self) -> None:
-        """Commit what has gathered, then answer what was waiting for that. One commit at a time."""
-        settlement = self._settlement
-        async with self._settling:
-            if not settlement.size:
-                return
-            answers = await settlement.commit(self._submitting.is_in_flight_anywhere)
-            for delivery, status in answers:
-                response = delivery.body.response
-                assert response is not None
-                self._session.respond(delivery.sequence_number, response(), status)
-            self._wire.flush()
-            if answers:
-                crash.point("deliver.answered")
-            self._wire.resume_reading()
-            self._room_changed.set()
+        """Commit all that has gathered, then answer what was waiting for that."""
+        answers = await self._settlement.commit(self._flow.open_numbers)
+        for delivery, status in answers:
+            response = delivery.body.response
+            assert response is not None
+            self._session.respond(delivery.sequence_number, response(), status)
+        self._wire.flush()
+        if answers:
+            crash.point("deliver.answered")
+        self._wire.resume_reading()
+        self._room_changed.set()

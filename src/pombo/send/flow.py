@@ -77,6 +77,7 @@ class Flow:
         self.turns = Turns(smsc.id)
         self.claimed_at = float("-inf")  # monotonic
         self.sessions: list[Submitting] = []  # whose books are open
+        self.parked = 0  # receipts that found no attempt, since the process began
         self.source = Source(smsc.source_addr, smsc.source_ton, smsc.source_npi)
 
     def follow(self, smsc: Smsc, now: float) -> None:
@@ -86,9 +87,9 @@ class Flow:
         self.smsc = smsc
         self.source = Source(smsc.source_addr, smsc.source_ton, smsc.source_npi)
 
-    def is_open(self, number: int, but: "Submitting") -> bool:
-        """Whether the outcome of a submit to this handset, on another session than this one, is not committed yet."""
-        return any(other.is_open(number) for other in self.sessions if other is not but)
+    def open_numbers(self) -> set[int]:
+        """Handsets with a submit whose outcome is not known, or not committed, on any session: a receipt comes on any."""
+        return set().union(*(session.open_numbers for session in self.sessions))
 
 
 def needs_new_sessions(old: Smsc, new: Smsc) -> bool:

@@ -121,6 +121,11 @@ class Outgoing:
     def settled(self) -> bool:
         return self.open == 0
 
+    @property
+    def taken_whole(self) -> bool:
+        """Of a settled one: nothing of it goes again, is in doubt, or was refused."""
+        return not (self.expired or self.uncertain) and self.error is None and self.retry_delay_s is None
+
     def answered(
         self, part: Part, status: int, verdict: Verdict, smsc_message_id: str | None, key: str | None
     ) -> Attempt | None:

@@ -1,9 +1,10 @@
 """What one bind session has learned and not yet committed: outcomes of submits, and deliver_sm to be answered."""
 
 import asyncio
+import contextlib
 import uuid
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 
@@ -22,6 +23,9 @@ from pombo.store.queue import Attempt, Ending, Retry
 
 log = structlog.get_logger()
 
+_T = TypeVar("_T")
+_AGAIN = (Unavailable, *LOST, *NOT_NOW)  # it can be written once the database is back, or the lock free
+
 
 class Delivery(NamedTuple):
     """A deliver_sm or data_sm that waits for its answer."""
@@ -34,6 +38,7 @@ class Delivery(NamedTuple):
 class Effects(NamedTuple):
     final: list[int]  # messages that became final
     replies: list[int]  # new in the inbox
+    parked: list[str]  # the operator's ids that receipts speak of which no attempt has yet
 
 
 class Incoming(Protocol):
@@ -48,30 +53,37 @@ class Incoming(Protocol):
     ) -> Effects: ...
 
 
-class _Batch(NamedTuple):
+class _Results(NamedTuple):
     attempts: list[Attempt]
     late: list[Attempt]
     finished: list[Outgoing]
-    deliveries: list[Delivery]
 
     @property
     def size(self) -> int:
-        return len(self.attempts) + len(self.late) + len(self.finished) + len(self.deliveries)
+        return len(self.attempts) + len(self.late) + len(self.finished)
 
-    def join(self, later: "_Batch") -> "_Batch":
-        return _Batch(
-            self.attempts + later.attempts,
-            self.late + later.late,
-            self.finished + later.finished,
-            self.deliveries + later.deliveries,
+    @property
+    def plain(self) -> bool:
+        """Nothing but messages of one part that the operator took."""
+        return (
+            not self.late
+            and all(
+                a.state == AttemptState.TAKEN and not a.part_of_many and not a.carried for a in self.attempts
+            )
+            and all(outgoing.taken_whole for outgoing in self.finished)
         )
 
-    def singly(self) -> list["_Batch"]:
-        """The same, in the smallest pieces that stand by themselves: all of one message, or one delivery."""
-        of_one: dict[int, _Batch] = {}
+    def join(self, later: "_Results") -> "_Results":
+        return _Results(
+            self.attempts + later.attempts, self.late + later.late, self.finished + later.finished
+        )
 
-        def piece(message_id: int) -> _Batch:
-            return of_one.setdefault(message_id, _Batch([], [], [], []))
+    def singly(self) -> list["_Results"]:
+        """The same, in the smallest pieces that stand by themselves: all of one message."""
+        of_one: dict[int, _Results] = {}
+
+        def piece(message_id: int) -> _Results:
+            return of_one.setdefault(message_id, _no_results())
 
         for attempt in self.attempts:
             piece(attempt.message_id).attempts.append(attempt)
@@ -79,10 +91,22 @@ class _Batch(NamedTuple):
             piece(attempt.message_id).late.append(attempt)
         for outgoing in self.finished:
             piece(outgoing.claimed.message_id).finished.append(outgoing)
-        return [*of_one.values(), *(_Batch([], [], [], [delivery]) for delivery in self.deliveries)]
+        return list(of_one.values())
+
+
+def _no_results() -> _Results:
+    return _Results([], [], [])
 
 
 class Settlement:
+    """Results are committed while deliveries are: each kind one commit after the other.
+
+    A receipt must not pass the result that it speaks of unseen. So a delivery waits until all results that came before it
+    are committed, and whatever matches receipts, or writes more than that messages were taken, has the connection's lock
+    to itself (queue.lock_of). Results of the plain kind go without the lock, in one statement: if receipts were parked
+    meanwhile, both sides look once more after their commits, and one of the two sees the other.
+    """
+
     def __init__(
         self,
         db: Database,
@@ -105,25 +129,29 @@ class Settlement:
         self._notify = notify
         self._elsewhere = elsewhere
         self._queued = queued
-        self.changed = asyncio.Event()  # something has gathered
-        self._gathered = _Batch([], [], [], [])
-        self._committing = _Batch([], [], [], [])  # what the commit under way holds
+        self.results_came = asyncio.Event()
+        self.deliveries_came = asyncio.Event()
+        self._gathered = _no_results()
+        self._committing = _no_results()  # what the commit under way holds
+        self._deliveries: list[Delivery] = []
+        self._results_turn = asyncio.Lock()
+        self._deliveries_turn = asyncio.Lock()
 
     def outcome(self, row: Attempt | None, of: Outgoing) -> None:
         if row is not None:
             self._gathered.attempts.append(row)
         if of.settled:
             self._gathered.finished.append(of)
-        self.changed.set()
+        self.results_came.set()
 
     def late(self, row: Attempt) -> None:
         """A response to an attempt that was given up as uncertain."""
         self._gathered.late.append(row)
-        self.changed.set()
+        self.results_came.set()
 
     def delivery(self, body: DeliverSm | DataSm, sequence_number: int) -> None:
-        self._gathered.deliveries.append(Delivery(body, self._session_id, sequence_number))
-        self.changed.set()
+        self._deliveries.append(Delivery(body, self._session_id, sequence_number))
+        self.deliveries_came.set()
 
     @property
     def uncommitted(self) -> int:
@@ -134,92 +162,155 @@ class Settlement:
     def message_ids(self) -> set[int]:
         """Messages of which something is not committed yet."""
         both = (self._gathered, self._committing)
-        ids = {attempt.message_id for batch in both for attempt in batch.attempts}
-        return ids | {outgoing.claimed.message_id for batch in both for outgoing in batch.finished}
-
-    def holds(self, number: int) -> bool:
-        """Whether the outcome of a submit to this handset is not committed yet."""
-        return any(a.number == number for batch in (self._gathered, self._committing) for a in batch.attempts)
+        ids = {attempt.message_id for results in both for attempt in results.attempts}
+        return ids | {outgoing.claimed.message_id for results in both for outgoing in results.finished}
 
     @property
-    def size(self) -> int:
+    def numbers(self) -> set[int]:
+        """Handsets with a submit whose outcome is not committed yet."""
+        return {a.number for results in (self._gathered, self._committing) for a in results.attempts}
+
+    @property
+    def results(self) -> int:
+        """That wait for their commit."""
         return self._gathered.size
 
-    async def commit(self, in_flight: Callable[[int], bool]) -> list[tuple[Delivery, int]]:
-        """Commit what has gathered; returns each delivery with the command_status to answer it with.
+    @property
+    def deliveries(self) -> int:
+        """That wait for their commit."""
+        return len(self._deliveries)
 
-        in_flight: whether a submit to this handset has no response yet.
+    async def commit_results(self) -> None:
+        """Those that have gathered, once those before them are committed.
+
         Raises Unavailable, with everything kept, when the database is not there, or somebody held a lock. What was
         committed all the same changes nothing when it is written again.
         """
-        batch, self._gathered = self._gathered, _Batch([], [], [], [])
-        self._committing = batch
-
-        def unsettled(number: int) -> bool:
-            return in_flight(number) or any(attempt.number == number for attempt in self._gathered.attempts)
-
-        try:
-            await self._write(batch, unsettled)
-            return [(delivery, Status.ESME_ROK) for delivery in batch.deliveries]
-        except (Unavailable, *LOST, *NOT_NOW):
-            self._keep(batch)
-            raise Unavailable("the settlement was not committed") from None
-        except (
-            Exception
-        ) as error:  # a value the database refuses, or a fault of ours: it must not cost the others
-            log.exception(
-                "settlement_refused", smsc=self._flow.smsc.name, items=batch.size, error=type(error).__name__
-            )
-            return await self._write_singly(batch.singly(), unsettled)
-        finally:
-            self._committing = _Batch([], [], [], [])
-
-    async def _write_singly(
-        self, pieces: list[_Batch], in_flight: Callable[[int], bool]
-    ) -> list[tuple[Delivery, int]]:
-        """A message whose outcome cannot be written stays `writing`, and is uncertain when the session ends."""
-        answers: list[tuple[Delivery, int]] = []
-        for n, piece in enumerate(pieces):
-            status = int(Status.ESME_ROK)
+        async with self._results_turn:
+            results, self._gathered = self._gathered, _no_results()
+            if not results.size:
+                return
+            self._committing = results
             try:
-                await self._write(piece, in_flight)
-            except (Unavailable, *LOST, *NOT_NOW):
-                # Those before it are answered later, too: a delivery that is stored twice is stored once.
-                for again in pieces[n:] + [_Batch([], [], [], [delivery]) for delivery, _ in answers]:
-                    self._keep(again)
-                raise Unavailable("the settlement was not committed") from None
+                # A message whose outcome cannot be written stays `writing`, and is uncertain when the session ends.
+                await self._each_or_all(results, results.singly, self._write)
+            except _AGAIN:
+                self._gathered = results.join(self._gathered)
+                raise Unavailable("the results were not committed") from None
+            finally:
+                self._committing = _no_results()
+
+    async def commit(self, open_numbers: Callable[[], Container[int]]) -> list[tuple[Delivery, int]]:
+        """Commit results, then the deliveries that were there before; returns each of these with the command_status to
+        answer it with. Raises as `commit_results`.
+
+        open_numbers: handsets with a submit that has no response, or whose outcome is not committed.
+        """
+        async with self._deliveries_turn:
+            deliveries, self._deliveries = self._deliveries, []
+            try:
+                await self.commit_results()
+                if not deliveries:
+                    return []
+
+                async def receive(some: Sequence[Delivery]) -> None:
+                    await self._receive(some, open_numbers())
+
+                refused = await self._each_or_all(deliveries, lambda: [[one] for one in deliveries], receive)
+            except (Unavailable, *_AGAIN):
+                # All of them, also those that are stored: a delivery that is stored twice is stored once.
+                self._deliveries = deliveries + self._deliveries
+                raise Unavailable("the deliveries were not committed") from None
+            refused_ones = {one.sequence_number for piece in refused for one in piece}
+            return [
+                (one, Status.ESME_RX_T_APPN if one.sequence_number in refused_ones else Status.ESME_ROK)
+                for one in deliveries
+            ]
+
+    async def _each_or_all(
+        self, whole: _T, singly: Callable[[], list[_T]], write: Callable[[_T], Awaitable[None]]
+    ) -> list[_T]:
+        """Write it; where the database refuses a value, or by a fault of ours: piece by piece, so that it does not cost
+        the others. Returns the pieces that cannot be written."""
+        try:
+            await write(whole)
+            return []
+        except _AGAIN:
+            raise
+        except Exception as error:
+            log.exception("settlement_refused", smsc=self._flow.smsc.name, error=type(error).__name__)
+        refused = []
+        for piece in singly():
+            try:
+                await write(piece)
+            except _AGAIN:
+                raise
             except Exception as error:
                 log.exception(
                     "settlement_item_refused", smsc=self._flow.smsc.name, error=type(error).__name__
                 )
-                status = int(Status.ESME_RX_T_APPN)
-            answers += [(delivery, status) for delivery in piece.deliveries]
-        return answers
+                refused.append(piece)
+        return refused
 
-    def _keep(self, batch: _Batch) -> None:
-        self._gathered = batch.join(self._gathered)
-
-    async def _write(self, batch: _Batch, in_flight: Callable[[int], bool]) -> None:
+    @contextlib.asynccontextmanager
+    async def _alone(self) -> AsyncIterator[Connection]:
+        """A transaction that has the results and receipts of the connection to itself."""
         async with self._flow.settling, self._db.transaction(queue.lock_of(self._flow.smsc.id)) as tx:
-            final, handed_on = await self._write_results(tx, batch)
-            replies: list[int] = []
-            if batch.deliveries:
-                effects = await self._incoming.receive(tx, batch.deliveries, in_flight)
-                final += effects.final
-                replies = effects.replies
+            yield tx
+
+    async def _write(self, results: _Results) -> None:
+        if results.plain and self._flow.lease.may_write():
+            await self._write_plain(results)
+            return
+        async with self._alone() as tx:
+            final, handed_on = await self._write_results(tx, results)
             jobs = await endings.ended(tx, self._holder, final)
-            jobs += await outbox.of_replies(tx, self._holder, replies)
-            _pass_points(batch, replies, "before_commit")
-        _pass_points(batch, replies, "committed")
-        if jobs:
-            self._notify(jobs)
+            if results.attempts:
+                crash.point("results.before_commit")
+        if results.attempts:
+            crash.point("results.committed")
+        self._tell(jobs)
         if handed_on:
             self._queued(handed_on)
 
-    async def _write_results(self, tx: Connection, batch: _Batch) -> tuple[list[int], set[int]]:
+    async def _write_plain(self, results: _Results) -> None:
+        parked_before = self._flow.parked
+        done = [outgoing.claimed.message_id for outgoing in results.finished]
+        if results.attempts:
+            crash.point("results.before_commit")
+        early = await queue.commit_results(
+            self._db, self._flow.smsc.id, self._session_id, results.attempts, done
+        )
+        if results.attempts:
+            crash.point("results.committed")
+        if early or self._flow.parked != parked_before:
+            await self._look_again([a.smsc_key for a in results.attempts if a.smsc_key])
+
+    async def _receive(self, deliveries: Sequence[Delivery], open_numbers: Container[int]) -> None:
+        """open_numbers: as they were before the first statement: what is committed meanwhile may not be seen by it."""
+        async with self._alone() as tx:
+            effects = await self._incoming.receive(tx, deliveries, open_numbers.__contains__)
+            jobs = await endings.ended(tx, self._holder, effects.final)
+            jobs += await outbox.of_replies(tx, self._holder, effects.replies)
+            _pass_points(deliveries, effects.replies, "before_commit")
+        _pass_points(deliveries, effects.replies, "committed")
+        self._tell(jobs)
+        if effects.parked:
+            self._flow.parked += len(effects.parked)
+            await self._look_again(effects.parked)
+
+    async def _look_again(self, keys: Sequence[str]) -> None:
+        """For parked receipts that speak of these ids."""
+        async with self._alone() as tx:
+            jobs = await endings.ended(tx, self._holder, await self._incoming.new_ids(tx, keys))
+        self._tell(jobs)
+
+    def _tell(self, jobs: list[Job]) -> None:
+        if jobs:
+            self._notify(jobs)
+
+    async def _write_results(self, tx: Connection, batch: _Results) -> tuple[list[int], set[int]]:
         """Messages that became final, and connections that got some."""
-        if not (batch.attempts or batch.late or batch.finished):
-            return [], set()
         done, retries, held, endings = self._sorted(batch.finished)
         # A response may come late in the very batch that gave its attempt up: the last word on an attempt counts.
         attempts = list({(a.message_id, a.part, a.n): a for a in [*batch.attempts, *batch.late]}.values())
@@ -287,10 +378,8 @@ class Settlement:
         return done, retries, held, endings
 
 
-def _pass_points(batch: _Batch, replies: Sequence[int], at: str) -> None:
-    if batch.attempts:
-        crash.point(f"results.{at}")
-    if len(batch.deliveries) > len(replies):
+def _pass_points(deliveries: Sequence[Delivery], replies: Sequence[int], at: str) -> None:
+    if len(deliveries) > len(replies):
         crash.point(f"receipts.{at}")
     if replies:
         crash.point(f"replies.{at}")

@@ -71,17 +71,10 @@ class Submitting:
         self._room_changed.set()
         self._flow.work.set()  # it wakes this one, and what it leaves another claims
 
-    def is_in_flight(self, number: int) -> bool:
-        """Whether a submit to this handset has no response yet."""
-        return any(part.message.claimed.number == number for part in self.in_flight)
-
-    def is_open(self, number: int) -> bool:
-        """Whether the outcome of a submit to this handset is not known, or not committed."""
-        return self.is_in_flight(number) or self._settlement.holds(number)
-
-    def is_in_flight_anywhere(self, number: int) -> bool:
-        """The same, with what is open on the other sessions: a receipt comes on any of them."""
-        return self.is_in_flight(number) or self._flow.is_open(number, self)
+    @property
+    def open_numbers(self) -> set[int]:
+        """Handsets with a submit whose outcome is not known, or not committed."""
+        return {part.message.claimed.number for part in self.in_flight} | self._settlement.numbers
 
     async def run(self) -> None:
         if self._session.state is State.BOUND_RX:  # it may not submit
