@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import os
 import resource
 import signal
@@ -33,6 +34,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _SOCKETS = 65_536
+_GC_OBJECTS = 20_000  # that are new, before the youngest ones are looked at; a batch of 1000 messages makes 5,000
+_GC_YOUNG = 20  # looks at the youngest before older ones are looked at
 _PORT_S = 2.0
 _DOUBLE_S = 0.5  # one Ctrl-C may come twice: from the terminal, and from a program that started this one
 
@@ -143,12 +146,21 @@ async def serve(config: Config, *, demo: bool = False, ready: Callable[[Ready], 
         stop.at_once.append(workers.kill)
         stack.push_async_callback(_stop_accepting, server, workers)
         await workers.start()
+        collect_less()
         ready(Ready(base_url, **(await extras.ready() if extras and demo else {})))
         log.info("ready", url=base_url, data=str(config.data))
         await _until(stop.asked, server)
         node.health.stopping = True
         log.info("stopping")
     log.info("stopped")
+
+
+def collect_less() -> None:
+    """To be called once everything has started: what there is by then stays, and is not looked at again by the garbage
+    collector; of what comes, requests and messages leave no cycles behind. (By default it took 6 % of the time.)"""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GC_OBJECTS, _GC_YOUNG, _GC_YOUNG)
 
 
 def allow_many_sockets() -> None:

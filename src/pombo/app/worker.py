@@ -8,7 +8,7 @@ import sys
 import structlog
 
 from pombo import logs
-from pombo.app import allow_many_sockets, run, web
+from pombo.app import allow_many_sockets, collect_less, run, web
 from pombo.app.node import Node
 from pombo.app.pipe import ToMain
 from pombo.app.sums import told
@@ -38,6 +38,7 @@ async def work(config: Config, number: int) -> None:
         await server.start()
         stack.push_async_callback(server.stop)
         telling = asyncio.create_task(main_process.tell_now_and_then(), name="tell figures")
+        collect_less()
         log.info("api_worker_ready", worker=number)
         stopping = asyncio.create_task(stop.wait())
         ended = asyncio.create_task(server.ended())
