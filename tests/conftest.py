@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 import uvloop
 
+from cost import Cost
 from places import new_directory
 from pombo.message import MOVES
 from pombo.store.database import Database
@@ -125,3 +126,8 @@ async def _drop(url: str, name: str) -> None:
 async def _administer(url: str, statement: str) -> None:
     async with _connected(url) as connection:
         await connection.execute(statement)
+
+
+@pytest.fixture
+def cost(monkeypatch: pytest.MonkeyPatch) -> Cost:
+    return Cost(monkeypatch)

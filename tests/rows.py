@@ -1,5 +1,6 @@
 """Rows as the intake writes them, for tests that begin after it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pombo.account.secret import Secrets
@@ -51,6 +52,26 @@ def one_message(
         scheduled_ats=[None],
         opens_ats=[opens_at],
         closes_ats=[closes_at],
+    )
+
+
+def many_messages(
+    account_id: int, message_ids: Sequence[int], numbers: Sequence[int], smsc_id: int
+) -> NewMessages:
+    """As `one_message`, one to each number."""
+    count = len(message_ids)
+    one = one_message(account_id, message_ids[0], numbers[0], smsc_id)
+    return one._replace(
+        costs_milli=[80 * count],
+        counts=[count],
+        message_ids=list(message_ids),
+        kinds=[1] * count,
+        client_refs=[str(message_id) for message_id in message_ids],
+        destinations=[str(number) for number in numbers],
+        numbers=list(numbers),
+        bodies=one.bodies * count,
+        sent_bodies=one.sent_bodies * count,
+        content_hmacs=one.content_hmacs * count,
     )
 
 

@@ -41,7 +41,9 @@ async def test_a_receipt_that_is_parked_while_its_result_is_being_committed_coun
     place, message_id, sequence, peer, other_peer = await on_two_binds(office)
     other = await asyncpg.connect(database_url)
     try:
-        await other.execute("begin; select from message for update")  # the result stops here, its snapshot taken
+        await other.execute(
+            "begin; select from message for update"
+        )  # the result stops here, its snapshot taken
         peer.answer(sequence, b"1")
 
         async def waits():
@@ -79,7 +81,9 @@ async def test_a_receipt_that_looked_before_its_result_and_parks_after_it_counts
     assert await parked(place) == 0
 
 
-async def test_it_settles_no_older_attempt_at_its_handset_when_its_result_comes_in_between(office, monkeypatch):
+async def test_it_settles_no_older_attempt_at_its_handset_when_its_result_comes_in_between(
+    office, monkeypatch
+):
     place, message_id, sequence, peer, other_peer = await on_two_binds(office)
     older = await place.accept(NUMBER)
     _, again, older_peer = await place.operator.submit_and_peer()
