@@ -46,7 +46,7 @@ class Pombo:
         self.port = free_port()
         self.data = Path(tempfile.mkdtemp(prefix="pombo-bench-"))
         self.data.chmod(0o755)
-        self._operator_port, self._receiver_port = operator_port, receiver_port
+        self.operator_port, self._receiver_port = operator_port, receiver_port
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self._environment = os.environ | {
@@ -55,7 +55,7 @@ class Pombo:
         }
         self.tokens: dict[bool, str] = {}  # by whether its account is called back
 
-    def _pombo(self, *words: str) -> dict[str, str]:
+    def command(self, *words: str) -> dict[str, str]:
         done = subprocess.run(
             [_program(), *words, "--data", str(self.data), "--json"],
             check=True, capture_output=True, env=self._environment,
@@ -78,14 +78,14 @@ class Pombo:
 
     def _furnish(self) -> None:
         for name, called in (("plain", False), ("called", True)):
-            self.tokens[called] = self._pombo("account", "add", name, "--balance", "100000000")["token"]
-        self._pombo(
-            "smsc", "add", "op", "--host", "127.0.0.1", "--port", str(self._operator_port),
+            self.tokens[called] = self.command("account", "add", name, "--balance", "100000000")["token"]
+        self.command(
+            "smsc", "add", "op", "--host", "127.0.0.1", "--port", str(self.operator_port),
             "--system-id", "bench", "--password", "bench", "--window", str(WINDOW),
         )  # fmt: skip
-        self._pombo("route", "add", "--prefix", "55", "--smsc", "op")
+        self.command("route", "add", "--prefix", "55", "--smsc", "op")
         url = f"http://127.0.0.1:{self._receiver_port}/dlr"
-        self._pombo("callback", "set", "called", "--kind", "dlr", "--url", url)
+        self.command("callback", "set", "called", "--kind", "dlr", "--url", url)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -101,8 +101,8 @@ class Pombo:
         path = f"/api/unitario.php?token={self.tokens[callback]}&destino={number}&msg={quote(TEXT)}"
         return _get(self.port, path)
 
-    def batch(self, first: int, count: int, *, callback: bool) -> bytes:
-        messages = [{"destino": str(number), "msg": TEXT} for number in range(first, first + count)]
+    def batch(self, first: int, count: int, *, callback: bool, text: str = TEXT) -> bytes:
+        messages = [{"destino": str(number), "msg": text} for number in range(first, first + count)]
         body = json.dumps([{"token": self.tokens[callback], "mensagens": messages}]).encode()
         return (
             b"POST /api/envio.php HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\n"

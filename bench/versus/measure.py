@@ -43,9 +43,11 @@ def run(
     submitted: bool = True,
     called: bool = False,
     per_s: float = 0,
+    submits: int = 0,
 ) -> Run:
-    """messages: that the requests hold in all. submitted, called: wait until they are at the operator, and until each
-    has been called back. The operator gives receipts only where they are waited for: Kannel would not ask for others."""
+    """messages: that the requests hold in all; submits: what they make of them, where that is more than one each.
+    submitted, called: wait until they are at the operator, and until each has been called back. The operator gives
+    receipts only where they are waited for: Kannel would not ask for others."""
     gateway, operator, receiver = site
     operator.ask("reset")
     receiver.ask("reset")
@@ -58,7 +60,7 @@ def run(
         raise SystemExit(f"{gateway.name} accepted {sent.accepted} of {messages} messages")
     last_submit = last_call = None
     if submitted:
-        last_submit = _reaches(operator, "submits", messages) - sent.began_at
+        last_submit = _reaches(operator, "submits", submits or messages) - sent.began_at
     if called:
         last_call = _reaches(receiver, "calls", messages) - sent.began_at
         settle(gateway)

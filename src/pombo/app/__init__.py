@@ -34,7 +34,9 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _SOCKETS = 65_536
-_GC_OBJECTS = 20_000  # that are new, before the youngest ones are looked at; a batch of 1000 messages makes 5,000
+_GC_OBJECTS = (
+    20_000  # that are new, before the youngest ones are looked at; a batch of 1000 messages makes 5,000
+)
 _GC_YOUNG = 20  # looks at the youngest before older ones are looked at
 _PORT_S = 2.0
 _DOUBLE_S = 0.5  # one Ctrl-C may come twice: from the terminal, and from a program that started this one

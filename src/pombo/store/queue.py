@@ -175,26 +175,28 @@ class Attempt(NamedTuple):
 # before their id are few: whether there are any is seen on the way, under the connection's lock.
 _RESULTS = """
 with new as materialized (
-    select * from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::bigint[], $5::text[], $6::text[],
-                         $7::smallint[], $8::bigint[], $9::timestamptz[], $13::text[])
-        t(message_id, part, n, number, smsc_message_id, smsc_key, state, status, submitted_at, source_addr)
+    select message_id, ($8::smallint[])[kind] as part, ($9::smallint[])[kind] as n, number, smsc_message_id, smsc_key,
+           ($10::smallint[])[kind] as state, ($11::bigint[])[kind] as status, ($12::timestamptz[])[kind] as submitted_at,
+           ($13::text[])[kind] as source_addr
+    from unnest($4::bigint[], $5::int[], $6::bigint[], $7::text[], $3::text[])
+        t(message_id, kind, number, smsc_message_id, smsc_key)
 ), kept as (
     insert into attempt (message_id, part, n, smsc_id, session_id, number, smsc_message_id, smsc_key, state, status,
                          submitted_at)
-    select message_id, part, n, $10, $11, number, smsc_message_id, smsc_key, state, status, submitted_at from new
+    select message_id, part, n, $1, $2, number, smsc_message_id, smsc_key, state, status, submitted_at from new
     on conflict (message_id, part, n) do update
         set smsc_message_id = excluded.smsc_message_id, smsc_key = excluded.smsc_key, state = excluded.state,
             status = excluded.status
         where attempt.state = 0
 ), gone as (
-    delete from queue where message_id = any($12::bigint[])
+    delete from queue where message_id = any($14::bigint[])
 ), sent as (
     update message m set state = 1, sent_at = coalesce(m.sent_at, t.at), source_addr = t.source_addr
     from (select message_id, min(submitted_at) as at, min(source_addr) as source_addr from new where state = 1
           group by message_id) t
     where m.id = t.message_id and m.state in (0, 2)
 )
-select exists (select from parked_key where smsc_id = $10 and key = any($6::text[]))
+select exists (select from parked_key where smsc_id = $1 and key = any($3::text[]))
 """
 
 
@@ -205,8 +207,24 @@ async def commit_results(
 
     Whether receipts are parked that may speak of these ids.
     """
-    columns = list(zip(*attempts, strict=True)) if attempts else [()] * len(Attempt._fields)
-    early = await db.fetchval(_RESULTS, *columns[:9], smsc_id, session_id, done, columns[10])
+    # Submits of one socket write agree in all but these: as in store.intake.NewMessages, the rest stands once a kind.
+    kinds: dict[tuple[int, int, int, int, datetime, str], int] = {}
+    of_each = [
+        (
+            a.message_id,
+            kinds.setdefault((a.part, a.n, a.state, a.status, a.submitted_at, a.source_addr), len(kinds) + 1),
+            a.number,
+            a.smsc_message_id,
+            a.smsc_key,
+        )
+        for a in attempts
+    ]
+    message_ids, places, numbers, ids, keys = zip(*of_each, strict=True) if of_each else ((),) * 5
+    parts, ns, states, statuses, times, sources = zip(*kinds, strict=True) if kinds else ((),) * 6
+    early = await db.fetchval(
+        _RESULTS, smsc_id, session_id, keys, message_ids, places, numbers, ids, parts, ns, states, statuses, times,
+        sources, done,
+    )  # fmt: skip
     return bool(early)
 
 
