@@ -93,7 +93,8 @@ async def measure(db, rows):
         number = FIRST + n
         new = NewMessages(
             [2], [80], [1], datetime.now(UTC), [message_id], [1], [str(message_id)], [str(number)], [number], ["1234"],
-            [None], [b""], [2], [smsc.id], [3600], [False], [1], [80], [MessageClass.OTP], [""],
+            [None], [b""], [2], [smsc.id], [3600], [False], [1], [80], [MessageClass.OTP], [""], [None],
+            [None], [None], [None],
         )  # fmt: skip
         await accept(db, new)
         committed[number] = monotonic()

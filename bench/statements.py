@@ -75,7 +75,7 @@ async def lives(db: Database, messages: int, batch: int) -> None:
             new = NewMessages(
                 [account_id], [80 * batch], [batch], datetime.now(UTC), taken, [1] * batch, [f"{i:x}" for i in taken],
                 [str(n)[2:] for n in numbers], numbers, [TEXT] * batch, [None] * batch, [b"h" * 16] * batch,
-                [account_id], [1], [86400], [False], [1], [80], [1], [""], [None], [None], [None],
+                [account_id], [1], [86400], [False], [1], [80], [1], [""], [None], [None], [None], [None],
             )  # fmt: skip
             await costs.of("accept", store.accept(db, new))
             claimed = (await costs.of("claim", turns.claim(db, session, batch, time.monotonic()))).claimed

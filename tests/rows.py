@@ -52,6 +52,7 @@ def one_message(
         scheduled_ats=[None],
         opens_ats=[opens_at],
         closes_ats=[closes_at],
+        token_ids=[None],
     )
 
 

@@ -42,7 +42,15 @@ def test_a_period_is_of_days_in_the_accounts_time_zone(
 def test_the_address_says_what_the_page_shows() -> None:
     for query in (
         {},
-        {"q": "a&b=c#", "periodo": "7d", "situacao": "falhas", "conexao": "vivo sp", "classe": "otp"},
+        {
+            "q": "a&b=c#",
+            "periodo": "7d",
+            "situacao": "falhas",
+            "conexao": "vivo sp",
+            "classe": "otp",
+            "token": "7",
+        },
+        {"token": "painel"},
         {"periodo": "datas", "de": "2026-11-01", "ate": "2026-11-03"},
     ):
         chosen = Filters.of(query)
@@ -53,7 +61,10 @@ def test_the_address_says_what_the_page_shows() -> None:
 
 
 def test_what_makes_no_sense_is_left_out() -> None:
-    assert Filters.of({"situacao": "x", "classe": "y", "de": "2026-11-01", "ate": "9999-12-31"}) == Filters()
+    assert (
+        Filters.of({"situacao": "x", "classe": "y", "token": "z", "de": "2026-11-01", "ate": "9999-12-31"})
+        == Filters()
+    )
     assert len(Filters.of({"q": "x" * 10_000}).q) == 200
 
 

@@ -1,5 +1,6 @@
 """Mensagens: the list, what leaves it, and one message with its life."""
 
+import asyncio
 import csv
 import io
 import re
@@ -306,6 +307,30 @@ async def test_a_message_shows_its_life_to_the_letter(panel: Panel) -> None:
     ):
         assert raw in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page and "<script>alert(1)" not in page
+
+
+async def test_people_ask_what_one_program_sends(panel: Panel) -> None:
+    vivo = await rows.smsc(panel.db)
+    await panel.node._routing.reload()
+    while panel.doors.routes().choose(5511987654321, panel.account_id, 1) is None:
+        await asyncio.sleep(0.01)
+    client = await panel.client()
+    fields = {"token": panel.token, "destino": "11987654321", "msg": "do programa", "id": "pelo-erp"}
+    assert '"status":200' in await client.post("/api/unitario.php", fields, status=200)
+    await rows.message(panel.db, panel.account_id, vivo, 1, body="de uma pessoa", client_ref="a-mao")
+    token_id = await panel.db.fetchval("select id from token where account_id = $1", panel.account_id)
+    page = await client.get(f"/mensagens?token={token_id}")
+    assert "pelo-erp" in page and "a-mao" not in page
+    assert f'<option value="{token_id}" selected>{panel.token[:10]}…</option>' in page
+    page = await client.get("/mensagens?token=painel")
+    assert "a-mao" in page and "pelo-erp" not in page
+    assert "pelo-erp" in await client.get("/mensagens?token=nada")
+    table = await client.get(f"/mensagens/exportar?token={token_id}")
+    assert "pelo-erp" in table and "a-mao" not in table
+    message_id = await panel.db.fetchval(
+        "select id from message where account_id = $1 and client_ref = 'pelo-erp'", panel.account_id
+    )
+    assert f"<bdi>{panel.token[:10]}…</bdi>" in await client.get(f"/mensagens/{message_id}")
 
 
 async def test_a_message_is_drawn_again_only_when_something_has_changed(panel: Panel) -> None:

@@ -18,7 +18,7 @@ def columns_of(fresh: Sequence["Submission"], message_ids: Sequence[int], now: d
     """message_ids: one for each. now: when all of them are accepted."""
     costs: dict[int, list[int]] = {}
     prefixes: Counter[tuple[int, int, int]] = Counter()
-    kinds: dict[tuple[int, int, int, bool, int, int, int, str, When], int] = {}
+    kinds: dict[tuple[int, int, int, bool, int, int, int, str, When, int | None], int] = {}
     columns = NewMessages([], [], [], now, *([] for _ in NewMessages._fields[4:-4]))
     columns.message_ids.extend(message_ids)
     for s in fresh:
@@ -32,7 +32,7 @@ def columns_of(fresh: Sequence["Submission"], message_ids: Sequence[int], now: d
                 prefixes[account.id, prefix_of(s.number), account.messages_per_prefix] += 1
         kind = (
             account.id, route.smsc_id, route.validity_s, outgoing.ucs2, outgoing.parts, s.price_milli,
-            account.message_class, s.held_for, _when(s, now),
+            account.message_class, s.held_for, _when(s, now), account.token_id,
         )  # fmt: skip
         columns.kinds.append(kinds.setdefault(kind, len(kinds) + 1))
         columns.client_refs.append(s.client_ref)
@@ -41,7 +41,18 @@ def columns_of(fresh: Sequence["Submission"], message_ids: Sequence[int], now: d
         columns.bodies.append(s.body)
         columns.sent_bodies.append(None if outgoing.sent == s.body else outgoing.sent)
         columns.content_hmacs.append(s.content_hmac)
-    for account_id, smsc_id, validity_s, ucs2, parts, price_milli, message_class, held_for, at in kinds:
+    for (
+        account_id,
+        smsc_id,
+        validity_s,
+        ucs2,
+        parts,
+        price_milli,
+        message_class,
+        held_for,
+        at,
+        token_id,
+    ) in kinds:
         columns.owner_ids.append(account_id)
         columns.smsc_ids.append(smsc_id)
         columns.validities_s.append(validity_s)
@@ -53,6 +64,7 @@ def columns_of(fresh: Sequence["Submission"], message_ids: Sequence[int], now: d
         columns.scheduled_ats.append(at.scheduled_at)
         columns.opens_ats.append(at.opens_at)
         columns.closes_ats.append(at.closes_at)
+        columns.token_ids.append(token_id)
     for account_id in sorted(costs):
         columns.account_ids.append(account_id)
         columns.costs_milli.append(costs[account_id][0])

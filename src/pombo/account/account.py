@@ -24,6 +24,7 @@ class Account(NamedTuple):
     requests_per_s: int = 0  # of each process; 0: no limit
     messages_per_prefix: int = 0  # in an hour, see accept/allowance.py; 0: no limit
     countries: frozenset[str] = frozenset({"BR"})  # where it may send to: ISO 3166 codes
+    token_id: int | None = None  # that the request came with; None: a person asks
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> "Account":

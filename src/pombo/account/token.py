@@ -24,7 +24,7 @@ class Scope(StrEnum):
 
 class Token(NamedTuple):
     id: int
-    account: Account  # with the token's class, where it has one
+    account: Account  # with the token's id, and its class, where it has one
     scopes: frozenset[str]
     networks: tuple[Network, ...]  # empty: any
     account_networks: tuple[Network, ...]  # empty: any
@@ -32,7 +32,7 @@ class Token(NamedTuple):
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> "Token":
-        account = Account.of(row)
+        account = Account.of(row)._replace(token_id=row["token_id"])
         if row["token_class"] is not None:
             account = account._replace(message_class=row["token_class"])
         expires_at: datetime | None = row["expires_at"]

@@ -11,7 +11,7 @@ from pombo import country
 from pombo.message import MessageClass, State
 from pombo.store.listing import Which
 
-_FIELDS = ("q", "periodo", "de", "ate", "situacao", "conexao", "classe")
+_FIELDS = ("q", "periodo", "de", "ate", "situacao", "conexao", "classe", "token")
 _OF_CAMPAIGN = re.compile(r"campanha-\d+-", re.ASCII)  # what the ids of a campaign's messages begin with
 _MOST_CHARACTERS = 200
 _MOST_DAYS = 366
@@ -19,6 +19,7 @@ _HIGHEST_ID = 2**63 - 1
 _WITHOUT_RECEIPT = timedelta(minutes=10)
 _FIRST = datetime(2025, 1, 1, tzinfo=UTC)  # before any message (store/ids.py)
 
+FROM_PANEL = "painel"  # and from commands: no program sent it
 PERIODS = ("hoje", "hora", "ontem", "7d", "30d", "datas")
 CLASSES = {
     "otp": MessageClass.OTP,
@@ -48,6 +49,7 @@ class Filters(NamedTuple):
     state: str = ""
     connection: str = ""
     message_class: str = ""
+    token: str = ""  # its id, or FROM_PANEL
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "Filters":
@@ -73,6 +75,7 @@ class Filters(NamedTuple):
             given["situacao"] if given["situacao"] in STATES else "",
             given["conexao"],
             given["classe"] if given["classe"] in CLASSES else "",
+            given["token"] if given["token"] == FROM_PANEL or message_id(given["token"]) else "",
         )
 
     def query(self) -> str:
@@ -86,6 +89,7 @@ class Filters(NamedTuple):
             "situacao": self.state,
             "conexao": self.connection,
             "classe": self.message_class,
+            "token": self.token,
         }
         return urlencode({name: value for name, value in given.items() if value})
 
@@ -115,6 +119,7 @@ class Filters(NamedTuple):
             # An unknown name fits nothing, rather than everything.
             smsc_id=connections.get(self.connection, 0) if self.connection else None,
             message_class=CLASSES.get(self.message_class),
+            token_id=0 if self.token == FROM_PANEL else message_id(self.token),
             sent_before=now - _WITHOUT_RECEIPT if self.state == "sem-dlr" else None,
         )
         if _OF_CAMPAIGN.fullmatch(self.q):

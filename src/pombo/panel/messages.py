@@ -36,7 +36,7 @@ from pombo.panel.page import (
 )
 from pombo.panel.session import actor_of, posted
 from pombo.panel.words import _, ngettext, noted
-from pombo.store import deliveries, explain, listing, views, waiting
+from pombo.store import deliveries, explain, listing, tokens, views, waiting
 from pombo.store.audit import changing
 from pombo.store.database import Database
 from pombo.store.listing import Which
@@ -129,6 +129,11 @@ async def listed(request: Asked) -> Page:
         filters=found.filters,
         query=query,
         connections=found.connections,
+        tokens=[
+            (str(row["id"]), row["name"] or f"{row['prefix']}…")
+            for row in await tokens.tokens(db, account.id, over=True)
+        ],
+        from_panel=filters.FROM_PANEL,
         views=[View(_(view.name), view.query) for view in _VIEWS] + own,
         rows=[line(row, calls.get(row["id"])) for row in page.rows],
         page=page,

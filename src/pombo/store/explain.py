@@ -70,7 +70,8 @@ _MESSAGE = """
     coalesce(m.client_ref, k.client_ref) as client_ref, m.destination, m.number, m.body, m.sent_body, m.ucs2, m.parts,
     m.price_milli, m.refunded_milli,
     m.state, m.smsc_id, s.name as smsc, m.error, coalesce(m.accepted_at, k.accepted_at) as accepted_at,
-    m.sent_at, m.final_at, m.scheduled_at, m.class, m.source_addr, m.erased_at, s.long_mode
+    m.sent_at, m.final_at, m.scheduled_at, m.class, m.source_addr, m.erased_at, s.long_mode, m.token_id,
+    (select coalesce(nullif(t.name, ''), t.prefix || '…') from token t where t.id = m.token_id) as token
 """
 
 

@@ -42,6 +42,7 @@ class NewMessages(NamedTuple):
     scheduled_ats: list[datetime | None]  # as account.window.When has it, and the two below
     opens_ats: list[datetime | None]
     closes_ats: list[datetime | None]
+    token_ids: list[int | None]  # that the requests came with
     # a value per account and prefix of numbers, in order, where the account may send to one so many an hour only
     prefix_account_ids: Sequence[int] = ()
     prefixes: Sequence[int] = ()
@@ -59,7 +60,7 @@ _ACCEPT = f"""
 with locked as materialized (
     select a.id, c.cost, c.count, {limits.COLUMNS}
     from unnest($1::bigint[], $2::bigint[], $3::int[]) c(id, cost, count) join account a on a.id = c.id
-    where not exists (select from block where account_id = any($28::bigint[]))
+    where not exists (select from block where account_id = any($29::bigint[]))
     order by a.id for no key update of a
 ), used as materialized (
     select l.id, l.messages_per_s, l.messages_per_day, l.spend_per_day_milli, l.cost, l.count, p.day, p.second,
@@ -83,7 +84,7 @@ with locked as materialized (
 ), prefixed as (
     insert into velocity as v (account_id, prefix, hour_at, messages, most)
     select account_id, prefix, date_trunc('hour', clock_timestamp()), count, most
-    from unnest($24::bigint[], $25::bigint[], $26::int[], $27::int[]) t(account_id, prefix, count, most)
+    from unnest($25::bigint[], $26::bigint[], $27::int[], $28::int[]) t(account_id, prefix, count, most)
     where (select all_of_it from fits)
     on conflict (account_id, prefix) do update
     set hour_at = excluded.hour_at, most = excluded.most,
@@ -94,7 +95,8 @@ with locked as materialized (
            ($14::int[])[kind] as smsc_id, ($15::int[])[kind] as validity_s, ($16::boolean[])[kind] as ucs2,
            ($17::smallint[])[kind] as parts, ($18::int[])[kind] as price_milli, ($19::smallint[])[kind] as class,
            ($20::text[])[kind] as held_for, ($21::timestamptz[])[kind] as scheduled_at,
-           ($22::timestamptz[])[kind] as opens_at, ($23::timestamptz[])[kind] as closes_at
+           ($22::timestamptz[])[kind] as opens_at, ($23::timestamptz[])[kind] as closes_at,
+           ($24::bigint[])[kind] as token_id
     from unnest($5::bigint[], $6::int[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::bytea[])
         t(id, kind, client_ref, destination, number, body, sent_body, content_hmac)
     where (select all_of_it from fits)
@@ -103,9 +105,9 @@ with locked as materialized (
     select account_id, client_ref, id, content_hmac, $4 from new
 ), messages as (
     insert into message (id, account_id, client_ref, destination, number, body, sent_body, ucs2, parts, price_milli,
-                         smsc_id, class, accepted_at, scheduled_at)
+                         smsc_id, class, accepted_at, scheduled_at, token_id)
     select id, account_id, client_ref, destination, number, body, sent_body, ucs2, parts, price_milli,
-           smsc_id, class, $4, scheduled_at from new
+           smsc_id, class, $4, scheduled_at, token_id from new
 )
 insert into queue (message_id, smsc_id, account_id, class, due_at, expires_at, parts, state, held_for, opens_at, closes_at)
 select id, smsc_id, account_id, class, coalesce(opens_at, $4::timestamptz),

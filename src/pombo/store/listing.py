@@ -36,6 +36,7 @@ class Which(NamedTuple):
     number: int | None = None
     client_ref: str = ""
     ref_prefix: str = ""  # what the customer's id begins with: all messages of a campaign
+    token_id: int | None = None  # that it came with; 0: none, a person sent it
     text: str = ""  # a piece of what was typed or sent, in capitals or not
     message_ids: Sequence[int] = ()
 
@@ -61,6 +62,7 @@ class Which(NamedTuple):
             "m.state = any({}::smallint[])": [int(state) for state in self.states] or None,
             "m.smsc_id = {}": self.smsc_id,
             "m.class = {}": self.message_class,
+            "coalesce(m.token_id, 0) = {}": self.token_id,
             "m.sent_at < {}": self.sent_before,
             "starts_with(m.client_ref, {})": self.ref_prefix or None,
             "(m.body ilike {0} or m.sent_body ilike {0})": _piece(self.text) if self.text else None,
