@@ -171,7 +171,8 @@ async def test_codes_are_guessed_as_slowly_as_passwords(panel: Panel) -> None:
     await client.post("/entrar/codigo", right, status=429)
     await panel.db.execute("delete from sign_in_try")
     await client.post("/entrar/codigo", {"codigo": await code(panel, person_id)})
-    assert "errou o código 5 vezes" in await client.get("/perfil/idioma")
+    page = await client.get("/perfil/idioma")
+    assert "errou o código 5 vezes" in page and 'class="toast-p is-bad"' in page
 
 
 async def test_who_guesses_passwords_keeps_nobody_from_the_second_step(panel: Panel) -> None:

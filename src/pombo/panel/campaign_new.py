@@ -335,7 +335,7 @@ async def start(request: Asked, campaign_id: int) -> Page:
         )
     except Wrong as wrong:
         if wrong.word in ("started", "changed") or campaign.state != State.CHECKED:
-            return redirect(request, f"/campanhas/{campaign.id}", said=sentence(wrong))
+            return redirect(request, f"/campanhas/{campaign.id}", said=sentence(wrong), bad=True)
         return await _confirm_page(request, campaign, _start_sentence(wrong), form)
     return redirect(request, f"/campanhas/{campaign.id}", said=_("Campanha confirmada."))
 
@@ -371,7 +371,7 @@ async def drop(request: Asked, campaign_id: int) -> Page:
     try:
         await operations.drop(doors_of(request).db, campaign.account_id, campaign.id, who(request))
     except Wrong as wrong:
-        return redirect(request, f"/campanhas/{campaign.id}", said=sentence(wrong))
+        return redirect(request, f"/campanhas/{campaign.id}", said=sentence(wrong), bad=True)
     return redirect(request, "/campanhas", said=_("Rascunho excluído, com todas as linhas."))
 
 

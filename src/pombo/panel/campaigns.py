@@ -199,7 +199,7 @@ async def _done(request: Asked, campaign_id: int, what: Any, told: str, **option
     try:
         await what(doors_of(request).db, campaign.account_id, campaign.id, who=who(request), **options)
     except Wrong as wrong:
-        told = sentence(wrong)
+        return redirect(request, f"/campanhas/{campaign.id}", said=sentence(wrong), bad=True)
     return redirect(request, f"/campanhas/{campaign.id}", said=told)
 
 

@@ -109,7 +109,7 @@ async def one(request: Asked, callback_id: int) -> Page:
 async def repeat(request: Asked, callback_id: int) -> Page:
     row, path = await _own(request, callback_id), f"/integracao/callbacks/{callback_id}"
     if not row["callable"]:
-        return redirect(request, path, said=_("Registre antes a URL em Configurações."))
+        return redirect(request, path, said=_("Registre antes a URL em Configurações."), bad=True)
     async with changing(doors_of(request).db, actor_of(request), "callback.replay") as change:
         count = await store.replay(change.db, [callback_id])
         change.record(f"callback {callback_id}", after={"callbacks": count}) if count else change.nothing()

@@ -117,7 +117,7 @@ async def send(request: Asked) -> Page:
     number = _number(form.get("numero", ""))
     (sent,) = await sent_now(request, Draft.of({**form, "destino": number, "agendar": "", "codificacao": ""}))
     if "hx-request" not in request.headers:
-        return redirect(request, f"{_PATH}?numero={number}", said=sent.refusal)
+        return redirect(request, f"{_PATH}?numero={number}", said=sent.refusal, bad=True)
     is_blocked = sent.code == Refusal.BLOCKED.text
     return await _changed(request, ours, form, fault=sent.refusal, blocked=is_blocked, sent=not sent.refusal)
 
@@ -136,7 +136,7 @@ async def reply(request: Asked) -> Page:
     except LookupError:
         said = _("Nenhuma mensagem chegou a este aparelho ainda: envie a primeira, e então responda.")
     if "hx-request" not in request.headers:
-        return redirect(request, f"{_PATH}?numero={number}", said=said)
+        return redirect(request, f"{_PATH}?numero={number}", said=said, bad=True)
     return await _changed(request, ours, form, said=said)
 
 

@@ -221,13 +221,13 @@ async def save_view(request: Asked) -> Page:
     name = " ".join(form.get("nome", "").split())[:_MOST_NAME]
     query = Filters.of(dict(_pairs(form.get("filtros", "")))).query()
     if not name or not name.isprintable():
-        return redirect(request, f"/mensagens?{query}", said=_("Dê um nome à visão."))
+        return redirect(request, f"/mensagens?{query}", said=_("Dê um nome à visão."), bad=True)
     if not _may_see(request, name, query):
         said = _("Visões com um número são de quem vê os números inteiros.")
-        return redirect(request, f"/mensagens?{query}", said=said)
+        return redirect(request, f"/mensagens?{query}", said=said, bad=True)
     if not await views.save(doors_of(request).db, account.id, name, query):
         said = _("Sua conta já tem %(n)s visões: apague uma antes.", n=views.MOST)
-        return redirect(request, f"/mensagens?{query}", said=said)
+        return redirect(request, f"/mensagens?{query}", said=said, bad=True)
     return redirect(request, f"/mensagens?{query}", said=_("Visão “%(name)s” salva.", name=name))
 
 
@@ -313,7 +313,7 @@ async def export(request: Asked) -> Stream | Page:
     if kind == sheet.XLSX and await listing.newer(db, which, 0, sheet.XLSX_ROWS + 1) > sheet.XLSX_ROWS:
         most = words.count(sheet.XLSX_ROWS)
         said = _("São mais de %(most)s mensagens: escolha um período menor, ou exporte como CSV.", most=most)
-        return redirect(request, f"/mensagens?{found.filters.query()}", said=said)
+        return redirect(request, f"/mensagens?{found.filters.query()}", said=said, bad=True)
     name = f"mensagens-{datetime.now(account.zone):%Y-%m-%d-%H%M}.{kind}"
     return Stream(
         sheet.write(kind, [_(name) for name in _HEAD], _cells(db, account, which)),

@@ -46,6 +46,7 @@ HEADERS: Final = {
 }
 _SAID: Final = "pombo_aviso"  # what the next page tells, once
 _MOST_SAID = 300  # characters
+_BAD = "!"  # in front of one that tells of an error; quoted texts have none
 
 Page = Response[Any]
 _Registers = Callable[[Callable[..., Awaitable[Page]]], HTTPRouteHandler]
@@ -112,11 +113,13 @@ def render(
     return answer
 
 
-def redirect(request: Asked, path: str, *, said: str = "", cookies: list[Cookie] | None = None) -> Page:
-    """On to another page, after something was done. said: what a toast there says."""
+def redirect(
+    request: Asked, path: str, *, said: str = "", bad: bool = False, cookies: list[Cookie] | None = None
+) -> Page:
+    """On to another page, after something was done. said: what a toast there says. bad: as `render` has it."""
     given = list(cookies or [])
     if said:
-        given.append(cookie(request, _SAID, quote(said[:_MOST_SAID]), 60))
+        given.append(cookie(request, _SAID, (_BAD if bad else "") + quote(said[:_MOST_SAID]), 60))
     if "hx-request" in request.headers:
         return Response("", headers={**HEADERS, "HX-Redirect": path}, cookies=given)
     return Response("", status_code=303, headers={**HEADERS, "Location": path}, cookies=given)
@@ -133,7 +136,8 @@ def _told(request: Asked, *, is_fragment: bool) -> tuple[dict[str, Any] | None, 
     text = request.cookies.get(_SAID)
     if not text or is_fragment:
         return None, []
-    return {"text": unquote(text)[:_MOST_SAID], "bad": False}, [cookie(request, _SAID, "", 0)]
+    told = {"text": unquote(text.removeprefix(_BAD))[:_MOST_SAID], "bad": text.startswith(_BAD)}
+    return told, [cookie(request, _SAID, "", 0)]
 
 
 def icon(name: str, *, small: bool = False, cls: str = "") -> Markup:

@@ -108,7 +108,8 @@ async def enter_by_second(request: Asked) -> Page:
         return _anew(request)
     cookies = await _arrival(request, row, by_code=row["by_code"], kept=row["kept"])
     cookies.append(session.cookie(request, _HALF, "", 0))
-    return redirect(request, depois, said=_welcome(shown, before), cookies=cookies)
+    bad = before["wrong"] >= _MANY_WRONG
+    return redirect(request, depois, said=_welcome(shown, before), bad=bad, cookies=cookies)
 
 
 @get("/entrar/{code:str}", opt=_PUBLIC)
@@ -189,7 +190,8 @@ async def _arrival(request: Asked, row: asyncpg.Record, *, by_code: bool, kept: 
 
 
 def _anew(request: Asked) -> Page:
-    return redirect(request, "/entrar", said=_("Comece de novo: já não se sabe quem estava entrando."))
+    said = _("Comece de novo: já não se sabe quem estava entrando.")
+    return redirect(request, "/entrar", said=said, bad=True)
 
 
 def _second(request: Asked, email: str, *, depois: str, status: int = 200, said: str = "") -> Page:
