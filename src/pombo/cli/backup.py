@@ -66,7 +66,8 @@ async def restore(file: Path, /, *, every: Every = EVERY) -> Answer:
     shown = Text(
         f"Restored, as of {facts['made_at']}: {facts['accounts']} account(s), {facts['messages']} message(s), of which"
         f" {facts['waiting']} wait or are held.\nConnections are stopped: {', '.join(facts['stopped']) or 'there are none'}."
-        " What was sent since then waits here still: look at `pombo queue list`, then `pombo smsc start`."
+        " What was sent since then waits here still: look at `pombo queue list`, then `pombo smsc start`.\n"
+        "Numbers that were erased since then are back: erase them again (`pombo privacy erase`) before anything else."
     )
     return Answer(facts, shown)
 
