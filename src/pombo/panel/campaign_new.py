@@ -294,7 +294,6 @@ async def _confirm_page(
 ) -> Page:
     account, now = await _account(request, campaign), datetime.now(UTC)
     sums = await operations.totals(doors_of(request).db, campaign.id)
-    available = (await accounts.of_id(doors_of(request).db, campaign.account_id))["available_milli"]
     begins_at = operations.begins_at(account, campaign.message_class, None, now)
     return render(
         request,
@@ -305,7 +304,7 @@ async def _confirm_page(
         form=form or {},
         sums=sums,
         typed_from=operations.TYPED_FROM,
-        missing_milli=max(sums.price_milli - available, 0),
+        missing_milli=max(sums.price_milli - person_of(request).available_milli, 0),
         after_milli=person_of(request).balance_milli - sums.price_milli,
         waits_until=begins_at if begins_at > now else None,
         suggested=begins_at.astimezone(account.zone).strftime(_LOCAL),

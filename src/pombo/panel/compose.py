@@ -139,7 +139,6 @@ async def check(request: Asked) -> Page:
         if s.refusal is not None and s.refusal is not Refusal.EMPTY
     ]
     cost_milli = sum(s.price_milli for s in ready)
-    may_spend_milli = person.balance_milli + (person.limit_milli if person.billing == "postpaid" else 0)
     part_milli = (
         doors.prices().of(account, ready[0].number, account.message_class) if ready else account.price_milli
     )
@@ -155,7 +154,7 @@ async def check(request: Asked) -> Page:
         part_milli=part_milli,
         same_price=len({s.price_milli for s in ready}) <= 1,
         cost_milli=cost_milli,
-        too_dear=cost_milli > may_spend_milli,
+        too_dear=cost_milli > person.available_milli,
         opens_at=_opens_at(account, ready),
     )
 

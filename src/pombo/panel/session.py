@@ -60,6 +60,7 @@ class Person(NamedTuple):
     balance_milli: int
     billing: str  # prepaid or postpaid
     limit_milli: int  # that a postpaid account may owe
+    available_milli: int  # that the account may still spend
     session_id: int
     may_choose_password: bool  # without knowing the old one: came by a code some minutes ago, or has none
     has_password: bool
@@ -125,7 +126,7 @@ async def find(request: Asked) -> None:
         account = Account.of(row)
         request.state.person = person = Person(
             row["person_id"], row["email"], row["person_name"], Role(row["role"]), row["locale"], row["theme"],
-            account, row["balance_milli"], row["billing"], row["limit_milli"], row["session_id"],
+            account, row["balance_milli"], row["billing"], row["limit_milli"], row["available_milli"], row["session_id"],
             row["by_code"] or not row["has_password"], row["has_password"],
         )  # fmt: skip
         locale = person.locale or words.voice().locale
