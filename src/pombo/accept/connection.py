@@ -2,9 +2,12 @@
 
 import asyncio
 import re
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+WHOLE_ANSWER: Final = "pombo.whole_answer"  # in scope["extensions"]: see `answer_whole`
 
 _HEAD_OCTETS = 64 * 1024
 _PIECE_OCTETS = 16 * 1024
@@ -119,6 +122,7 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._started = cycle
+        cycle.scope["extensions"] = {WHOLE_ANSWER: partial(answer_whole, cycle)}  # type: ignore[dict-item]
         super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
@@ -154,3 +158,25 @@ class Connection(HttpToolsProtocol):
             self._started.disconnected = True
             self._started.message_event.set()
         super().connection_lost(exc)
+
+
+async def answer_whole(cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> None:
+    """The same octets as by two ASGI messages, in one write: 16 instead of 23 us for a request and its answer.
+
+    head: lines that end in CRLF, with the content-length. Not for an answer to HEAD, which has no body.
+    """
+    if cycle.flow.write_paused and not cycle.disconnected:
+        await cycle.flow.drain()
+    if cycle.disconnected:
+        return
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    lines = [STATUS_LINE[status]]
+    for name, value in cycle.default_headers:
+        lines += [name, b": ", value, b"\r\n"]
+    lines += [head, b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n", body]
+    cycle.transport.write(b"".join(lines))
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()

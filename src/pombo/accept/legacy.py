@@ -18,6 +18,7 @@ from pombo.accept import reply
 from pombo.accept.auth import Authenticator
 from pombo.accept.batch import read_batch
 from pombo.accept.caller import Caller, caller_of
+from pombo.accept.connection import WHOLE_ANSWER
 from pombo.accept.intake import Intake, Submission
 from pombo.accept.parameters import Malformed, Parameters, as_ref, as_text
 from pombo.accept.rates import RequestRates, TooFast
@@ -152,7 +153,9 @@ class LegacyApi:
             # A fault of ours: the client must not take it for a refusal, and may try again.
             log.exception("legacy_api_failed", path=path, error=type(error).__name__)
             status, content = 503, self._refused(envelope, Refusal.UNAVAILABLE)
-        return await _answer(send, status, content)
+        whole = scope["extensions"][WHOLE_ANSWER]
+        await whole(status, _HEAD % len(content), content)
+        return status
 
     def _refused(self, envelope: str, refusal: Refusal, detail: str = "") -> bytes:
         """The answer to a request that is refused as a whole."""
@@ -372,6 +375,7 @@ def _header(scope: Scope, wanted: bytes) -> bytes:
 
 
 _JSON = (b"content-type", b"application/json; charset=utf-8")
+_HEAD = b"content-type: application/json; charset=utf-8\r\ncontent-length: %d\r\n"
 _ALLOW = (b"allow", b"GET, POST, HEAD, OPTIONS")
 
 
