@@ -43,6 +43,15 @@ def of_address(address: str) -> int | None:
     return None if typed is None or len(typed.digits) < _LEAST_DIGITS else _abroad(typed.digits)[0]
 
 
+def other_meaning(address: str) -> int | None:
+    """What an operator may mean, too, by a number that reads as one of Brazil: one of elsewhere whose `+` was left out
+    (Peru's 51 9… is a mobile of DDD 51). None where it reads in one way only."""
+    typed = number.typed(address)
+    if typed is None or typed.international or number.normalise(address) is None:
+        return None
+    return _abroad(typed.digits)[0]
+
+
 def shown(address: str) -> str:
     """An address as customers are told it: one of Brazil without its 55, one of elsewhere as they would write it."""
     form = number.national_form(address)

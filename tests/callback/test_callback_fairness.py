@@ -74,6 +74,8 @@ async def test_the_first_attempts_of_fifty_healthy_receivers_are_soon_made_besid
             job.client_ref: now for job in jobs if job.client_ref in handed and not handed[job.client_ref]
         }
         deliverer.hand_over(jobs)
+        begun = [lane.waiting for key, lane in deliverer._supply.lanes.items() if key[0] in accounts]
+        assert begun == [0] * HEALTHY, "a healthy one waits for a place that a bad one has"
         await good.got(HEALTHY * wave)
     figures = deliverer.figures()
     await deliverer.stop(0)

@@ -172,6 +172,37 @@ async def test_the_handset_is_found_however_the_operator_writes_it(desk, source)
     assert await desk.inbox() == [(account, str(NUMBER), "SIM", "ref1")]
 
 
+PERU, PORTO_ALEGRE = 51999999999, 5551999999999
+
+
+@pytest.mark.parametrize(
+    ("written_to", "meant"),
+    [
+        ([PERU], PERU),
+        ([PORTO_ALEGRE, PERU], PERU),
+        ([PERU, PORTO_ALEGRE], PORTO_ALEGRE),
+        ([PORTO_ALEGRE], PORTO_ALEGRE),
+        ([], PORTO_ALEGRE),
+    ],
+)
+async def test_a_source_that_may_mean_two_numbers_is_the_one_that_was_written_to_last(
+    desk, written_to, meant
+):
+    """Operators leave out the `+`: Peru's 51 9… reads as a mobile of DDD 51."""
+    account = await desk.account("a")
+    for message_id, number in enumerate(written_to, 1):
+        await desk.sent(account, message_id, number=number)
+    await desk.reply(said(b"sair", source=b"51999999999"), said(b"oi", source=b"5551999999999"))
+    owner, ref = (account, f"ref{written_to.index(meant) + 1}") if written_to else (None, "")
+    at_home = written_to.index(PORTO_ALEGRE) + 1 if PORTO_ALEGRE in written_to else 0
+    assert await desk.inbox() == [
+        (owner, str(meant), "sair", ref),
+        (account if at_home else None, str(PORTO_ALEGRE), "oi", f"ref{at_home}" if at_home else ""),
+    ]
+    blocked = await desk.db.fetchval("select number_hmac from block")
+    assert blocked == (SECRETS.number_hmac(meant) if written_to else None)
+
+
 async def test_every_alphabet_is_read(desk):
     await desk.reply(
         said(b"\x00\x1b\x65"),

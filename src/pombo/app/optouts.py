@@ -57,7 +57,7 @@ class OptOuts:
     async def step(self) -> None:
         await self._record()
         for owed in await blocks.owed(self._db, _OWED_HOURS, _PAGE):
-            number = country.of_address(owed.source)
+            number = country.of_address(f"+{owed.source}")  # as it is kept: with its country
             if number is None:  # none that we could have written to
                 await blocks.settle(self._db, owed)
                 continue

@@ -126,6 +126,7 @@ class Replies:
     async def _store(self, tx: Connection, smsc_id: int, whole: Sequence[NewReply]) -> list[int]:
         if not whole:
             return []
+        whole = await rows.meant(tx, whole)
         stored = await rows.store(tx, smsc_id, whole)
         await self._opt_out(tx, whole, stored)
         counts = self.counts[smsc_id]
@@ -193,6 +194,7 @@ class Replies:
             session_id,
             sequence,
             first_word(text),
+            country.other_meaning(source),
         )
 
 

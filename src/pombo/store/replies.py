@@ -23,6 +23,7 @@ class NewReply(NamedTuple):
     session_id: int
     sequence_number: int
     keyword: str = ""  # its first word, folded
+    other: int | None = None  # that the source may mean, too: see `meant`
 
 
 class Stored(NamedTuple):
@@ -93,10 +94,37 @@ returning id, account_id
 """
 
 
+_WRITTEN_TO = """
+select n as number, m.id from unnest($1::bigint[]) n
+cross join lateral (select id, accepted_at from message where number = n order by id desc limit 1) m
+where m.accepted_at > now() - make_interval(hours => $2)
+"""
+
+
+async def meant(db: Db, replies: Sequence[NewReply]) -> list[NewReply]:
+    """Of a source that may mean two numbers, the one that was written to last; where none was, one of Brazil."""
+    numbers = {number for reply in replies if reply.other for number in (reply.number, reply.other)}
+    if not numbers:
+        return list(replies)
+    rows = await db.fetch(_WRITTEN_TO, sorted(numbers), ANSWERS_HOURS)
+    last = {row["number"]: row["id"] for row in rows}
+    return [
+        reply._replace(number=reply.other, source=str(reply.other))
+        if reply.other and last.get(reply.other, 0) > last.get(reply.number, 0)
+        else reply
+        for reply in replies
+    ]
+
+
 async def store(db: Db, smsc_id: int, replies: Sequence[NewReply]) -> list[Stored]:
     """Put replies into the inbox of whoever they answer; returns those that were not there yet."""
     rows = await db.fetch(
-        _STORE, smsc_id, *map(list, zip(*replies, strict=True)), ANSWERS_HOURS, _REPEAT_MINUTES, _UNANSWERED_S
+        _STORE,
+        smsc_id,
+        *map(list, zip(*(reply[:-1] for reply in replies), strict=True)),
+        ANSWERS_HOURS,
+        _REPEAT_MINUTES,
+        _UNANSWERED_S,
     )
     return [Stored(*row) for row in rows]
 
