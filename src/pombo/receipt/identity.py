@@ -93,6 +93,13 @@ def candidates(raw_id: str, learned: str | None = None, other_id: str | None = N
     return forms
 
 
+def learned_key(raw_id: str, learned: str) -> str:
+    """The key of the candidate of this form; "" where the id cannot be of it."""
+    if learned == "same":
+        return key(raw_id)
+    return next((candidate.key for candidate in candidates(raw_id) if candidate.form == learned), "")
+
+
 def only(possible: list[Candidate], form: Form) -> list[Candidate]:
     """Of what `candidates` gave with this form in front: for a connection whose form a person has fixed. An id that
     cannot be of that form counts as it is."""

@@ -207,16 +207,14 @@ class Receipts:
     ) -> tuple[dict[AttemptKey, Effect], list[Arrived], list[Arrived]]:
         """The effect per attempt; who found no attempt; and who found too many. waited: those for which nothing better
         can come."""
+        effects: dict[AttemptKey, Effect] = {}
+        arrived = await self._match_as_learned(tx, arrived, effects)
         candidates = [
             identity.candidates(a.receipt.raw_id, self._learned, a.receipt.other_id) for a in arrived
         ]
         if self._fixed is not None:
             candidates = [identity.only(of_one, self._fixed) for of_one in candidates]
-        keys = list({candidate.key for of_one in candidates for candidate in of_one})
-        sent: dict[str, list[rows.Sent]] = {}
-        for attempt in await rows.attempts_by_key(tx, self._smsc_id, keys) if keys else ():
-            sent.setdefault(attempt.smsc_key, []).append(attempt)
-        effects: dict[AttemptKey, Effect] = {}
+        sent = await self._sent(tx, {candidate.key for of_one in candidates for candidate in of_one})
         unmatched: list[Arrived] = []
         ambiguous: list[Arrived] = []
         for a, forms in zip(arrived, candidates, strict=True):
@@ -237,6 +235,32 @@ class Receipts:
             else:
                 unmatched.append(a)
         return effects, unmatched, ambiguous
+
+    async def _match_as_learned(
+        self, tx: Connection, arrived: Sequence[Arrived], effects: dict[AttemptKey, Effect]
+    ) -> Sequence[Arrived]:
+        """Most receipts by far have an id of the form that was learned, which decides; returns the others."""
+        if self._learned is None:
+            return arrived
+        keys = [identity.learned_key(a.receipt.raw_id, self._learned) for a in arrived]
+        sent = await self._sent(tx, {key for key in keys if key})
+        others = []
+        for a, key in zip(arrived, keys, strict=True):
+            handset = a.body.source_addr
+            agreeing = [s for s in sent.get(key, ()) if identity.same_handset(handset, s.number) is not False]
+            if agreeing:
+                best = next((s for s in agreeing if s.smsc_message_id == a.receipt.raw_id), agreeing[0])
+                _add(effects, _effect(best.attempt, a.receipt))
+            else:
+                others.append(a)
+        return others
+
+    async def _sent(self, tx: Connection, keys: set[str]) -> dict[str, list[rows.Sent]]:
+        """Attempts by key, the newest first."""
+        sent: dict[str, list[rows.Sent]] = {}
+        for attempt in await rows.attempts_by_key(tx, self._smsc_id, list(keys)) if keys else ():
+            sent.setdefault(attempt.smsc_key, []).append(attempt)
+        return sent
 
     async def _match_all_the_same(
         self,
