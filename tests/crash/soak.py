@@ -162,6 +162,8 @@ def test_a_full_disk_refuses_and_loses_nothing(small_disk: Path, operators: list
                 refused += 1
         assert refused >= 20, "the disk was never full"
 
+        told = [line for line in program.logged() if line["event"] == "intake_unavailable"]
+        assert {line["error"] for line in told} == {"DiskFullError"}
         filler.unlink()
         until(lambda: _sends(customer), timeout_s=60, what="messages to be accepted again")
         receipts_again(program, [operators[0].smsc])

@@ -16,6 +16,7 @@ import structlog
 from pombo import crash
 from pombo.accept.allowance import Allowance, prefix_of
 from pombo.accept.columns import columns_of
+from pombo.accept.outage import Outage
 from pombo.account.account import Account
 from pombo.errors import Limit, Refusal, Unavailable
 from pombo.figures import Histogram
@@ -128,6 +129,7 @@ class Intake:
             set()
         )  # who (EVERYBODY, too) has a block list; the others are taken to have none
         self._limit_messages = limit_messages
+        self._outage = Outage()
         self._commit_timeout_s = commit_timeout_s
         self._waiting: list[_Request] = []
         self.figures = IntakeFigures()
@@ -199,7 +201,7 @@ class Intake:
                 self._store([s for request in requests for s in request.submissions]), self._commit_timeout_s
             )
         except (Unavailable, *LOST) as error:
-            log.warning("intake_unavailable", requests=len(requests), error=type(error).__name__)
+            self._outage.refused(len(requests), error)
             _settle(requests, Unavailable("the commit was not confirmed"))
         except asyncpg.PostgresError as error:
             # A value that PostgreSQL will not have: it must harm its own request only.
@@ -220,6 +222,7 @@ class Intake:
             _settle(requests, Unavailable("fault in the intake"))
         else:
             self.figures.commit_s.add(time.perf_counter() - begun)
+            self._outage.over()
             _settle(requests, None)
 
     async def _store(self, submissions: list[Submission]) -> None:
