@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
 from pombo import country
@@ -14,6 +14,7 @@ from pombo.store.listing import Which
 _FIELDS = ("q", "periodo", "de", "ate", "situacao", "conexao", "classe", "token")
 _OF_CAMPAIGN = re.compile(r"campanha-\d+-", re.ASCII)  # what the ids of a campaign's messages begin with
 _MOST_CHARACTERS = 200
+_MOST_OCTETS = 2000  # of an address
 _MOST_DAYS = 366
 _HIGHEST_ID = 2**63 - 1
 _WITHOUT_RECEIPT = timedelta(minutes=10)
@@ -126,6 +127,11 @@ class Filters(NamedTuple):
             return which._replace(ref_prefix=self.q)
         wanted = country.normalise(self.q, None) if self.q else None
         return which._replace(number=wanted) if wanted else which._replace(text=self.q)
+
+
+def of_query(query: str) -> Filters:
+    """query: as it stands in an address."""
+    return Filters.of(dict(parse_qsl(query[:_MOST_OCTETS])))
 
 
 def of_one(which: Which, **found: object) -> Which:

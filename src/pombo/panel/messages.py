@@ -1,11 +1,9 @@
 """Mensagens: the list with its filters and views, what leaves it as a table, and one message with its life."""
 
 import hashlib
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote_plus
 
 import asyncpg
 from litestar.exceptions import NotFoundException
@@ -16,7 +14,7 @@ from pombo.account.account import Account
 from pombo.account.blocking import BlockList
 from pombo.message import FINAL, MessageClass, State
 from pombo.number import ERASED
-from pombo.panel import filters, meaning, sheet, timeline, words
+from pombo.panel import filters, meaning, samples, saved_views, sheet, timeline, words
 from pombo.panel.blocks import ended
 from pombo.panel.figures import Kept
 from pombo.panel.filters import Filters
@@ -28,15 +26,14 @@ from pombo.panel.page import (
     Role,
     act,
     doors_of,
-    form_of,
     person_of,
     redirect,
     render,
     show,
 )
-from pombo.panel.session import actor_of, posted
+from pombo.panel.session import actor_of, base_url, posted
 from pombo.panel.words import _, ngettext, noted
-from pombo.store import deliveries, explain, listing, tokens, views, waiting
+from pombo.store import deliveries, explain, listing, tokens, waiting
 from pombo.store.audit import changing
 from pombo.store.database import Database
 from pombo.store.listing import Which
@@ -45,29 +42,9 @@ from pombo.text import outgoing
 _PAGE = 50
 _EXPORT_PAGE = 1000
 _NEWER = 1000  # more are "many"
-_MOST_NAME = 40
 _HIGHEST_ID = 2**63 - 1
-_BETWEEN_DIGITS, _NUMBER = (
-    re.compile(r"[ +().-]"),
-    re.compile(r"\d{10}"),
-)  # with its area code; a day has eight
+_EXAMPLE = {"destino": "11900000001", "msg": "Oi"}  # a number that takes whatever a demonstration sends
 _connections = Kept(60)
-
-
-class View(NamedTuple):
-    """A filter under a name. view_id: None for those that everybody has."""
-
-    name: str
-    query: str
-    view_id: int | None = None
-
-
-_VIEWS = (
-    View(noted("Hoje"), ""),
-    View(noted("Falhas de hoje"), "situacao=falhas"),
-    View(noted("Sem DLR há 10 min"), "situacao=sem-dlr"),
-    View(noted("Na fila"), "periodo=30d&situacao=na-fila"),
-)
 
 
 class Chosen(NamedTuple):
@@ -116,11 +93,6 @@ async def listed(request: Asked) -> Page:
     page = await listing.page(db, found.which, before_id, _PAGE)
     calls = await listing.callbacks(db, account.id, [row["id"] for row in page.rows])
     count = await listing.count(db, found.which)
-    own = [
-        View(row["name"], row["query"], row["id"])
-        for row in await views.views(db, account.id)
-        if _may_see(request, row["name"], row["query"])
-    ]
     query = found.filters.query()
     return render(
         request,
@@ -134,7 +106,7 @@ async def listed(request: Asked) -> Page:
             for row in await tokens.tokens(db, account.id, over=True)
         ],
         from_panel=filters.FROM_PANEL,
-        views=[View(_(view.name), view.query) for view in _VIEWS] + own,
+        views=await saved_views.shown(request),
         rows=[line(row, calls.get(row["id"])) for row in page.rows],
         page=page,
         newest_id=page.rows[0]["id"] if page.rows and before_id is None else None,
@@ -143,6 +115,7 @@ async def listed(request: Asked) -> Page:
         count=count,
         counted=listing.COUNTED,
         is_new=not page.rows and before_id is None and not await has_messages(db, account.id),
+        curl=samples.sample("curl", samples.call(base_url(request), "unitario.php", _EXAMPLE)),
         may_cancel=_may_cancel(request),
     )
 
@@ -204,45 +177,6 @@ async def newer(request: Asked) -> Page:
     )
 
 
-# Views
-
-
-def _may_see(request: Asked, name: str, query: str) -> bool:
-    """A view that looks for a number is none for those who see no number whole."""
-    if person_of(request).role.sees_numbers:
-        return True
-    written = (_BETWEEN_DIGITS.sub("", unquote_plus(text)) for text in (name, query))
-    return not any(map(_NUMBER.search, written))
-
-
-@act("/mensagens/visoes")
-async def save_view(request: Asked) -> Page:
-    account, form = person_of(request).account, await form_of(request)
-    name = " ".join(form.get("nome", "").split())[:_MOST_NAME]
-    query = Filters.of(dict(_pairs(form.get("filtros", "")))).query()
-    if not name or not name.isprintable():
-        return redirect(request, f"/mensagens?{query}", said=_("Dê um nome à visão."), bad=True)
-    if not _may_see(request, name, query):
-        said = _("Visões com um número são de quem vê os números inteiros.")
-        return redirect(request, f"/mensagens?{query}", said=said, bad=True)
-    if not await views.save(doors_of(request).db, account.id, name, query):
-        said = _("Sua conta já tem %(n)s visões: apague uma antes.", n=views.MOST)
-        return redirect(request, f"/mensagens?{query}", said=said, bad=True)
-    return redirect(request, f"/mensagens?{query}", said=_("Visão “%(name)s” salva.", name=name))
-
-
-@act("/mensagens/visoes/{view_id:int}/apagar")
-async def remove_view(request: Asked, view_id: int) -> Page:
-    account = person_of(request).account
-    if not await views.remove(doors_of(request).db, account.id, view_id):
-        raise NotFoundException
-    return redirect(request, "/mensagens", said=_("Visão apagada."))
-
-
-def _pairs(query: str) -> list[tuple[str, str]]:
-    return parse_qsl(query[:2000])
-
-
 # What is done with messages
 
 
@@ -274,7 +208,7 @@ async def cancel(request: Asked) -> Page:
     back = (
         f"/mensagens/{ids[0]}"
         if form.get("pagina") == "mensagem" and ids
-        else "/mensagens?" + Filters.of(dict(_pairs(str(form.get("filtros", ""))))).query()
+        else "/mensagens?" + filters.of_query(str(form.get("filtros", ""))).query()
     )
     return redirect(request, back, said=said)
 
@@ -417,4 +351,4 @@ def _latest(attempts: Sequence[Row]) -> dict[int, Row]:
     return {attempt["part"]: attempt for attempt in attempts}
 
 
-handlers = (listed, newer, save_view, remove_view, cancel, block, export, one)
+handlers = (listed, newer, cancel, block, export, one)
