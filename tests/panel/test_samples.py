@@ -25,7 +25,11 @@ _RUN = {
     "node": ["node", "sample.js"],
     "php": ["php", "sample.php"],
     "java": ["java", "Enviar.java"],
+    "csharp": ["dotnet", "Program.cs"],
 }
+_PROJECT = """<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup><OutputType>Exe</OutputType>
+<TargetFramework>net{major}.0</TargetFramework><ImplicitUsings>enable</ImplicitUsings><Nullable>enable</Nullable>
+</PropertyGroup></Project>"""  # as `dotnet new console` makes it
 _TOKEN = "segredo'\"$"
 
 
@@ -65,14 +69,22 @@ def ran(language: str, code: str, directory: Path, **environment: str) -> str:
     """What it prints, as a file of its language."""
     command, file = _RUN[language]
     if shutil.which(command) is None:
-        pytest.skip(f"no {command} here")
+        pytest.skip(f"no {command} here, which {language} needs")
+    if language == "csharp":
+        (directory / "sample.csproj").write_text(_PROJECT.format(major=_dotnet_major()), encoding="utf-8")
+        environment |= {"HOME": str(directory), "DOTNET_CLI_TELEMETRY_OPTOUT": "1", "DOTNET_NOLOGO": "1"}
     (directory / file).write_text(code, encoding="utf-8", newline="")
     done = subprocess.run(
-        [command, file],
+        [command, "run"] if language == "csharp" else [command, file],
         cwd=directory, capture_output=True, timeout=60, check=True,
         env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "NO_PROXY": "*", **environment},
     )  # fmt: skip
     return done.stdout.decode()
+
+
+def _dotnet_major() -> str:
+    asked = subprocess.run(["dotnet", "--version"], capture_output=True, check=True, text=True)
+    return asked.stdout.partition(".")[0]
 
 
 def url(server: _Server) -> str:
