@@ -91,7 +91,7 @@ class Turns:
 
     def __init__(self, smsc_id: int) -> None:
         self._smsc_id = smsc_id
-        self._full = False  # was the last claim
+        self.full = False  # was the last claim
         self._news = False
         self._look_at = float("-inf")  # monotonic
         self._looked_up_to = _START  # of the walk
@@ -114,14 +114,14 @@ class Turns:
             heads, last = await queue.heads(db, self._smsc_id, _START, MessageClass.OTP, _PAGE_NEWS)
             self._learn(heads, _START, last or _LAST_CODE)
         claimed: list[Claimed] = []
-        self._full = False
+        self.full = False
         waiting = [ring for ring in self._rings if ring]
         if waiting:
             ring = waiting[0]
             turns = ring.turns(room)
             claimed = await queue.claim(db, self._smsc_id, session_id, room, ring.message_class, turns)
-            self._full = sum(message.parts for message in claimed) >= room or any(m.more for m in claimed)
-            ring.claimed(turns, claimed, full=self._full, others_wait=len(waiting) > 1)
+            self.full = sum(message.parts for message in claimed) >= room or any(m.more for m in claimed)
+            ring.claimed(turns, claimed, full=self.full, others_wait=len(waiting) > 1)
         if any(self._rings):
             return Taken(claimed, 0.0)
         return Taken(claimed, None if all_seen else max(0.0, self._look_at - now))
@@ -136,7 +136,7 @@ class Turns:
         self._learn(heads, after, last)
         self._looked_up_to = last or _START
         took = time.monotonic() - began
-        least = _LOOK_FULL_S if self._full else _LOOK_S
+        least = _LOOK_FULL_S if self.full else _LOOK_S
         share = _LOOK_SHARE * took if any(self._rings) else 0.0
         self._look_at = now + min(_LOOK_MOST_S, max(least, share))
         return last is None and not self._missed
