@@ -60,5 +60,10 @@ class Unavailable(Exception):
     """The store did not confirm a commit: what was to be stored is not known to be stored."""
 
 
+def why(error: BaseException) -> str:
+    """What the log calls a failure of the store: the type of what is behind it. Never its words: they may quote data."""
+    return type(error.__cause__ or error).__name__
+
+
 class Taken(Exception):
     """Something else has this name or number already: nothing was changed."""

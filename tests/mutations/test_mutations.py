@@ -123,6 +123,18 @@ MUTATIONS = {
         " left join",
         "send/test_link.py::test_the_same_reply_again_from_a_new_session_is_kept_once",
     ),
+    "a session ends when it is found": Mutation(
+        "store/leases.py",
+        ", before[\"over_s\"])",
+        ")",
+        "send/test_owner.py::test_a_dead_owners_session_ended_when_its_lease_did_however_late_it_is_found",
+    ),
+    "marketing goes before codes": Mutation(
+        "send/turn.py",
+        "ring = waiting[0]",
+        "ring = waiting[-1]",
+        "send/test_codes.py::test_codes_go_past_thirty_thousand_marketing_messages_of_another_account",
+    ),
     "any answer confirms a callback": Mutation(
         "callback/deliver.py",
         "        ok = status == 200 or ",

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import asyncpg
 import structlog
 
+from pombo.errors import why
+
 log = structlog.get_logger()
 
 _EVERY_S = 5.0  # a database that is away refuses hundreds of times a second
@@ -30,7 +32,7 @@ class Outage:
             return
         cause = error.__cause__ or error
         hint = _DISK if isinstance(cause, asyncpg.DiskFullError) else _ELSE
-        log.warning("intake_unavailable", requests=self._untold, error=type(cause).__name__, hint=hint)
+        log.warning("intake_unavailable", requests=self._untold, error=why(error), hint=hint)
         self._untold = 0
         self._tell_at = self._clock() + _EVERY_S
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 
 from pombo.app import windows
-from pombo.errors import Unavailable
+from pombo.errors import Unavailable, why
 from pombo.inbound.replies import Replies
 from pombo.receipt import match
 from pombo.store import endings, outbox, queue, receipts
@@ -119,6 +119,6 @@ async def every(pause_s: float, act: Callable[[], Awaitable[None]]) -> None:
         try:
             await act()
         except Unavailable as error:
-            log.warning("upkeep_waits", step=act.__name__, error=str(error))
+            log.warning("upkeep_waits", step=act.__qualname__, error=why(error))
         except Exception:  # a fault of ours in one step must not end it for good
-            log.exception("upkeep_failed", step=act.__name__)
+            log.exception("upkeep_failed", step=act.__qualname__)

@@ -28,7 +28,7 @@ from pombo.callback.request import attempt, write_request
 from pombo.callback.settle import Settlement
 from pombo.callback.supply import Supply
 from pombo.config import Network
-from pombo.errors import Unavailable
+from pombo.errors import Unavailable, why
 from pombo.store import callbacks as store
 from pombo.store.callbacks import LEASE_S, Attempt, Failure, Job
 from pombo.store.database import Db
@@ -173,7 +173,7 @@ class Deliverer:
             try:
                 await step()
             except (Unavailable, asyncpg.PostgresError) as error:
-                log.warning("callbacks_wait_for_database", step=step.__name__, error=type(error).__name__)
+                log.warning("callbacks_wait_for_database", step=step.__name__, error=why(error))
                 await asyncio.sleep(1)
             except (
                 Exception

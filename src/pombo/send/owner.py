@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 import structlog
 
-from pombo.errors import Unavailable
+from pombo.errors import Unavailable, why
 from pombo.store import leases
 from pombo.store.database import Database
 
@@ -134,7 +134,7 @@ class Owner:
             try:
                 await step()
             except (Unavailable, asyncpg.PostgresError) as error:
-                log.warning("leases_wait", step=step.__name__, error=type(error).__name__)
+                log.warning("leases_wait", step=step.__name__, error=why(error))
                 await asyncio.sleep(self._lease_s * _LOOK_PART)
             except Exception:  # a fault of ours: the other steps go on, and so does this one
                 log.exception("leases_failed", step=step.__name__)
