@@ -5,7 +5,7 @@ import pytest
 from cli_commands import Pombo, in_database, rows
 
 from pombo.message import AttemptState, State
-from pombo.store import callbacks, leases, nodes, outbox, queue, receipts, replies
+from pombo.store import callbacks, leases, nodes, outbox, queue, receipts, replies, sessions
 from pombo.store.callbacks import Failure
 from pombo.store.database import Database
 from pombo.store.queue import Attempt
@@ -219,7 +219,7 @@ def test_a_connection_whose_node_died_is_not_bound(operator: Pombo, database_url
     in_database(database_url, lambda db: nodes.lease_number(db, _NODE))
     session_id = in_database(database_url, _session)
     assert operator("status", "--json").json["smscs"][0]["bound"] == 0  # the operator has not answered yet
-    in_database(database_url, lambda db: queue.note_bound(db, session_id))
+    in_database(database_url, lambda db: sessions.note_bound(db, session_id))
     assert operator("status", "--json").json["smscs"][0]["bound"] == 1
 
     rows(database_url, "update lease set lease_until = now()")
@@ -260,7 +260,7 @@ async def _deliver_it(db: Database) -> None:
     """The first message's first part is refused for now and taken at the second try; then receipts, callbacks, a reply."""
     await nodes.lease_number(db, _NODE)
     session_id = await _session(db)
-    await queue.note_bound(db, session_id)
+    await sessions.note_bound(db, session_id)
     [claimed] = await claim(db, 1, session_id, 2)
     now = datetime.now(UTC)
 
@@ -303,7 +303,7 @@ async def _session(db: Database) -> int:
     """Of the node that owns connection 1."""
     lease = await leases.take(db, 1, _NODE, 60)
     assert lease is not None
-    session_id = await queue.begin_session(db, 1, _NODE, lease.epoch)
+    session_id = await sessions.begin_session(db, 1, _NODE, lease.epoch)
     assert session_id is not None
     return session_id
 
@@ -312,4 +312,4 @@ async def _break_off(db: Database) -> None:
     """Claimed, written, and the connection breaks before any answer."""
     session_id = await _session(db)
     await claim(db, 1, session_id, 1)
-    await queue.end_sessions(db, [session_id])
+    await sessions.end_sessions(db, [session_id])

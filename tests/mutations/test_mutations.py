@@ -69,7 +69,7 @@ MUTATIONS = {
         "panel/test_panel_tenants.py::test_on_every_route_another_accounts_id_is_like_one_that_was_never_given",
     ),
     "what a crash leaves is not uncertain": Mutation(
-        "store/queue.py",
+        "store/sessions.py",
         "    await _mark_uncertain(tx, ids)\n",
         "",
         "send/test_link.py::test_what_a_dead_process_was_writing_is_uncertain_after_the_next_start",

@@ -12,7 +12,7 @@ from pombo.message import AttemptState, State
 from pombo.receipt import identity, match
 from pombo.receipt.match import Receipts
 from pombo.smpp.pdu import DeliverSm
-from pombo.store import queue, smscs
+from pombo.store import queue, sessions, smscs
 from pombo.store.ids import Ids
 from pombo.store.intake import accept
 from pombo.store.queue import Attempt
@@ -181,7 +181,7 @@ async def broken(bench, policy: str, parts: int = 1) -> int:
         "insert into session (smsc_id, holder) values ($1, gen_random_uuid())", bench.smsc_id
     )
     message_id = await bench.submitted(parts=parts)
-    await queue.end_sessions(bench.db, [1])
+    await sessions.end_sessions(bench.db, [1])
     return message_id
 
 
@@ -369,7 +369,7 @@ async def test_a_receipt_that_came_before_its_connection_broke_settles_the_attem
     message_id = await bench.submitted()
     async with bench.db.transaction(queue.lock_of(bench.smsc_id)) as tx:
         await bench.receipts.settle(tx, [match.Arrived(receipt_of("early"))], lambda number: True)
-    await queue.end_sessions(bench.db, [1])
+    await sessions.end_sessions(bench.db, [1])
     assert await bench.state(message_id) is State.UNCERTAIN
     assert await bench.receipts.settle_unanswered(bench.db, ignore) == [message_id]
     assert await bench.state(message_id) is State.DELIVERED
@@ -381,7 +381,7 @@ async def test_a_receipt_that_came_before_a_message_was_accepted_does_not_settle
     await bench.receipt(receipt_of("another"))
     await bench.db.execute("update parked_receipt set received_at = now() - interval '6 minutes'")
     message_id = await bench.submitted()
-    await queue.end_sessions(bench.db, [1])
+    await sessions.end_sessions(bench.db, [1])
     assert await bench.db.fetchval("select count(*) from attempt where state = 0") == 1
     assert await bench.receipts.sweep(bench.db, ignore) == []
     assert await bench.state(message_id) is State.WAITING
@@ -428,7 +428,7 @@ async def test_receipts_are_counted_by_what_they_say_and_how_long_they_took(benc
 async def resent(bench, *, hours_ago: int) -> int:
     """A message whose first attempt was never answered and whose second was taken as `second`."""
     message_id = await bench.submitted()
-    await queue.end_sessions(bench.db, [1])
+    await sessions.end_sessions(bench.db, [1])
     await bench.db.execute("update attempt set submitted_at = now() - make_interval(hours => $1)", hours_ago)
     at = datetime.now(UTC)
     second = Attempt(message_id, 1, 2, NUMBER, "second", "second", AttemptState.TAKEN, 0, at, False)
@@ -462,7 +462,7 @@ async def test_an_attempt_that_never_was_answered_keeps_a_failed_message_open_fo
 async def test_a_message_of_which_no_receipt_says_that_it_failed_is_not_ended_by_time(bench):
     taken = await resent(bench, hours_ago=100)
     unknown = await bench.submitted(number=5511988888888)
-    await queue.end_sessions(bench.db, [1])
+    await sessions.end_sessions(bench.db, [1])
     await bench.db.execute("update attempt set submitted_at = now() - interval '100 hours'")
     await bench.db.execute("delete from queue")
     assert await bench.receipts.sweep(bench.db, ignore) == []

@@ -24,7 +24,7 @@ from pombo.smpp.events import BindRequested, Event, Requested
 from pombo.smpp.pdu import DeliverSm, DeliverSmResp, SubmitSm, SubmitSmResp
 from pombo.smpp.session import Session
 from pombo.smpp.states import Role
-from pombo.store import leases, queue, smscs
+from pombo.store import leases, sessions, smscs
 from pombo.store.accounts import Source
 from pombo.store.callbacks import Job
 from pombo.store.database import Database
@@ -200,7 +200,7 @@ class Office:
 
     async def session(self) -> int:
         """A session of this node's that no link serves."""
-        session_id = await queue.begin_session(
+        session_id = await sessions.begin_session(
             self.db, self.smsc.id, self.holder, self.leases[self.smsc.id].epoch
         )
         assert session_id is not None

@@ -10,7 +10,7 @@ from pombo.receipt import match
 from pombo.send import submit
 from pombo.smpp.pdu import DeliverSm
 from pombo.smpp.status import Status
-from pombo.store import leases, queue, receipts
+from pombo.store import leases, queue, receipts, sessions
 from rows import claim
 
 pytestmark = pytest.mark.anyio
@@ -276,7 +276,7 @@ async def test_what_a_dead_process_was_writing_is_uncertain_after_the_next_start
     # ... and here it died.
     again = await leases.take(place.db, place.smsc.id, place.holder, 3600)
     assert again is not None and again.uncertain == 1
-    assert await queue.open_sessions(place.db, place.smsc.id) == []
+    assert await sessions.open_sessions(place.db, place.smsc.id) == []
     assert await place.attempts(message_id) == [(1, 1, 0), (2, 1, 0)]
     assert (await place.queued(message_id))["state"] == 0
 
@@ -442,7 +442,7 @@ async def test_a_held_message_that_was_refused_after_all_is_sent_again(office):
     message_id = await place.accept()
     session = await place.session()
     await claim(place.db, place.smsc.id, session, 1)
-    await queue.end_sessions(place.db, [session])
+    await sessions.end_sessions(place.db, [session])
     await place.reaches(message_id, 2)
     await place.db.execute("update attempt set state = 4 where message_id = $1", message_id)
     await queue.release_refused(place.db, [message_id])
@@ -476,5 +476,5 @@ async def test_a_session_whose_end_could_not_be_written_is_ended_by_upkeep(offic
         place.smsc.id, place.holder,
     )  # fmt: skip
     served = await place.session()
-    forgotten = await queue.forgotten_sessions(place.db, place.holder, [served])
+    forgotten = await sessions.forgotten_sessions(place.db, place.holder, [served])
     assert len(forgotten) == 1 and served not in forgotten

@@ -4,7 +4,7 @@ import pytest
 
 from pombo.smpp import tlv
 from pombo.smpp.status import Status
-from pombo.store import queue
+from pombo.store import sessions
 from rows import claim
 
 pytestmark = pytest.mark.anyio
@@ -143,7 +143,7 @@ async def test_after_a_crash_one_piece_is_one_uncertain_attempt(office):
     message_id = await place.accept(text=LONG, parts=2)
     session_id = await place.session()
     await claim(place.db, place.smsc.id, session_id, 5)
-    assert await queue.end_sessions(place.db, [session_id]) == 1
+    assert await sessions.end_sessions(place.db, [session_id]) == 1
     assert await place.attempts(message_id) == [(1, 1, 0)]
     place.start()
     await place.operator.stand(1)

@@ -12,7 +12,7 @@ import pytest
 
 from pombo.message import AttemptState
 from pombo.send.owner import Lease, Owner, now_s
-from pombo.store import leases, nodes, queue, smscs
+from pombo.store import leases, nodes, queue, sessions, smscs
 from pombo.store.database import Database
 from pombo.store.queue import Attempt, Ending, Retry
 from rows import claim
@@ -242,7 +242,7 @@ async def taken_over(office):
     other = uuid.uuid4()
     taken = await leases.take(place.db, place.smsc.id, other, 60)
     assert taken is not None and taken.uncertain == 1
-    after = await queue.begin_session(place.db, place.smsc.id, other, taken.epoch)
+    after = await sessions.begin_session(place.db, place.smsc.id, other, taken.epoch)
     assert after is not None
     (again,) = await claim(place.db, place.smsc.id, after, 1)
     assert (again.message_id, again.n) == (message_id, claimed.n + 1)
@@ -254,7 +254,7 @@ async def test_the_owner_of_before_claims_nothing_and_begins_no_session(taken_ov
     await place.accept()
     assert await claim(place.db, place.smsc.id, before, 10) == []
     epoch = place.leases[place.smsc.id].epoch
-    assert await queue.begin_session(place.db, place.smsc.id, place.holder, epoch) is None
+    assert await sessions.begin_session(place.db, place.smsc.id, place.holder, epoch) is None
 
 
 async def test_late_results_of_the_owner_of_before_move_no_queue_row(taken_over):
@@ -263,7 +263,7 @@ async def test_late_results_of_the_owner_of_before_move_no_queue_row(taken_over)
     await queue.hold(place.db, [(message_id, claimed.claim)])
     await queue.take_back(place.db, before, [])
     assert await queue.finish(place.db, [Ending(message_id, claimed.claim, 6, "ESME_RINVDSTADR")]) == []
-    await queue.end_sessions(place.db, [before])
+    await sessions.end_sessions(place.db, [before])
     row = await place.queued(message_id)
     assert (row["state"], row["session_id"], row["attempts"]) == (1, after, 2)
     assert (await place.message(message_id))["state"] == 0
@@ -300,7 +300,7 @@ async def test_a_session_that_begins_during_the_take_over_is_ended_or_not_begun(
     place = await office(start=False)
     await place.db.execute("update lease set lease_until = now()")
     async with place.db.transaction() as tx:
-        session = await queue.begin_session(
+        session = await sessions.begin_session(
             tx, place.smsc.id, place.holder, place.leases[place.smsc.id].epoch
         )
         assert session is not None

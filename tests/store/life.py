@@ -23,7 +23,7 @@ from pombo.send.owner import Lease
 from pombo.send.settlement import Settlement
 from pombo.send.verdict import verdict_of
 from pombo.smpp.pdu import DeliverSm
-from pombo.store import accounts, endings, leases, ledger, queue, smscs, waiting
+from pombo.store import accounts, endings, leases, ledger, queue, sessions, smscs, waiting
 from pombo.store.database import Database
 from pombo.store.ids import Ids
 from rows import SECRETS
@@ -124,7 +124,7 @@ class Life:
         taken = await leases.take(self.db, self.smsc.id, self.holder, 3600)
         assert taken is not None
         lease = Lease(taken.epoch, time.monotonic() + 3600)
-        session_id = await queue.begin_session(self.db, self.smsc.id, self.holder, taken.epoch)
+        session_id = await sessions.begin_session(self.db, self.smsc.id, self.holder, taken.epoch)
         assert session_id is not None
         self.session_id = session_id
         self.receipts = Receipts(self.smsc.id)
@@ -207,7 +207,7 @@ class Life:
         for sent in list(self.in_flight):
             self.give_up(sent)
         await self.settle()
-        await queue.end_sessions(self.db, [self.session_id])
+        await sessions.end_sessions(self.db, [self.session_id])
         await self.begin()
 
     async def crash(self) -> None:

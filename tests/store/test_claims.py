@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pombo.message import MessageClass
 from pombo.send.turn import Turns
-from pombo.store import queue, routes, smscs
+from pombo.store import queue, routes, sessions, smscs
 from pombo.store.database import Connection, Database
 from pombo.store.queue import Claimed, Retry
 
@@ -168,7 +168,7 @@ async def _refused_after_all(rows: Rows, tx: Connection, mine: Claimed) -> int:
 
 async def _left_by_a_session(rows: Rows, tx: Connection, mine: Claimed) -> int:
     session = await rows.db.fetchval("select session_id from queue where message_id = $1", mine.message_id)
-    await queue.end_sessions_in(tx, [session])
+    await sessions.end_sessions_in(tx, [session])
     return mine.message_id
 
 

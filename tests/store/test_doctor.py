@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from pombo.account.secret import Secrets
-from pombo.store import doctor, intake, leases, ledger, queue, smscs
+from pombo.store import doctor, intake, leases, ledger, queue, sessions, smscs
 from pombo.store.database import Database
 from rows import SECRETS, claim, one_message
 
@@ -30,7 +30,7 @@ async def platform(database: Database) -> Database:
     )
     taken = await leases.take(db, smsc_id, HOLDER, 3600)
     assert taken is not None
-    session_id = await queue.begin_session(db, smsc_id, HOLDER, taken.epoch)
+    session_id = await sessions.begin_session(db, smsc_id, HOLDER, taken.epoch)
     assert session_id is not None
     for message_id in (WRITTEN, SENT):
         await intake.accept(db, one_message(account_id, message_id, 5511900000001, smsc_id))

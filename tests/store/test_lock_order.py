@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from pombo.store import leases, queue, smscs
+from pombo.store import leases, queue, sessions, smscs
 from pombo.store.database import Database
 from pombo.store.ids import Ids
 from pombo.store.intake import accept
@@ -26,7 +26,7 @@ class Being:
         await queue.hold(self.db, [(self.message_id, 1)])
 
     async def end_session(self) -> None:
-        await queue.end_sessions(self.db, [self.session_id])
+        await sessions.end_sessions(self.db, [self.session_id])
 
     async def release_refused(self) -> None:
         await queue.release_refused(self.db, [self.message_id])
@@ -42,7 +42,7 @@ async def being(database) -> Being:
     taken = await leases.take(database, smsc_id, holder, 60)
     (message_id,) = Ids(1).take(1, time.time())
     await accept(database, one_message(account_id, message_id, 5511999999999, smsc_id))
-    session_id = await queue.begin_session(database, smsc_id, holder, taken.epoch)
+    session_id = await sessions.begin_session(database, smsc_id, holder, taken.epoch)
     assert [c.message_id for c in await claim(database, smsc_id, session_id, 1)] == [message_id]
     return Being(database, message_id, session_id)
 

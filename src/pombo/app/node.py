@@ -38,7 +38,7 @@ from pombo.route.operators import OperatorsFile
 from pombo.send.doors import Doors as LinkDoors
 from pombo.send.links import Links
 from pombo.send.owner import LEASE_S, MARGIN_S, Owner
-from pombo.store import accounts, nodes, queue, smscs, wake
+from pombo.store import accounts, nodes, sessions, smscs, wake
 from pombo.store.accounts import Source
 from pombo.store.callbacks import Job
 from pombo.store.database import Database
@@ -447,8 +447,8 @@ class Node:
             )
             self._number = await nodes.lease_number(self.db, self._holder, sorted(self._roles))
             self._ids.renumber(self._number)
-        sessions = await queue.forgotten_sessions(self.db, self._holder, list(self._live_sessions))
-        recovered = await queue.end_sessions(self.db, sessions)
+        forgotten = await sessions.forgotten_sessions(self.db, self._holder, list(self._live_sessions))
+        recovered = await sessions.end_sessions(self.db, forgotten)
         if recovered:
             log.warning("recovered_uncertain", messages=recovered)
 

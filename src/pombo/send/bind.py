@@ -41,7 +41,7 @@ from pombo.smpp.pdu import DataSm, DeliverSm
 from pombo.smpp.session import Session
 from pombo.smpp.states import Role, State
 from pombo.smpp.status import Status, status_name
-from pombo.store import queue
+from pombo.store import sessions
 
 log = structlog.get_logger()
 
@@ -96,7 +96,7 @@ class Bind:
         await self._connect()
         try:
             # Whatever comes in after the bind must have a place to be stored.
-            session_id = await queue.begin_session(
+            session_id = await sessions.begin_session(
                 self._doors.db, self._smsc.id, self._doors.holder, self._flow.lease.epoch
             )
             if session_id is None:
@@ -118,7 +118,7 @@ class Bind:
                 bound_at = self._loop.time()
                 self._stands(self, True)
                 try:
-                    await queue.note_bound(self._doors.db, self._session_id)
+                    await sessions.note_bound(self._doors.db, self._session_id)
                     await self._serve_bound()
                 finally:
                     self._stands(self, False)
@@ -248,7 +248,7 @@ class Bind:
                 await self._settle()
                 async with self._flow.settling:
                     crash.point("session.before_end")
-                    uncertain = await queue.end_sessions(
+                    uncertain = await sessions.end_sessions(
                         self._doors.db, [self._session_id], self._loop.time() - left_at
                     )
                     crash.point("session.ended")

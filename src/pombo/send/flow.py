@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pombo.send.submit import Submitting
 
 # Settings that a session is made with: where they change, it is made anew. All others apply to the next submit. The
-# long-message mode is among them since what a broken session leaves open is judged by it (queue.end_sessions).
+# long-message mode is among them since what a broken session leaves open is judged by it (sessions.end_sessions).
 _OF_THE_SESSION = (
     "name", "host", "port", "system_id", "password_sealed", "system_type", "window_size", "bind_mode", "binds",
     "tls", "tls_ca", "tls_name", "long_mode", "response_timeout_s", "enquire_link_s",

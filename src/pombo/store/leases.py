@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pombo import crash
-from pombo.store import queue
+from pombo.store import sessions
 from pombo.store.database import Database, Db
 
 # A node that was frozen, or cut off, in the middle of a transaction still has its locks until the server ends that
@@ -71,7 +71,9 @@ async def take(db: Database, smsc_id: int, holder: uuid.UUID, lease_s: float) ->
             smsc_id, holder, epoch, lease_s,
         )  # fmt: skip
         # They ended with their owner, not now: what an operator sends again is told by that (store/replies.py).
-        uncertain = await queue.end_sessions_in(tx, await queue.open_sessions(tx, smsc_id), before["over_s"])
+        uncertain = await sessions.end_sessions_in(
+            tx, await sessions.open_sessions(tx, smsc_id), before["over_s"]
+        )
         await tx.execute(
             "update link set bound = 0, down_since = coalesce(down_since, now()) where smsc_id = $1 and bound > 0",
             smsc_id,
