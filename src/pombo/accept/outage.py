@@ -39,5 +39,5 @@ class Outage:
     def over(self) -> None:
         """Something was stored."""
         if self._refused:
-            log.info("intake_back", requests_refused=self._refused)
+            log.warning("intake_back", requests_refused=self._refused)  # wherever its beginning was told
             self._refused = self._untold = 0

@@ -71,9 +71,8 @@ async def take(db: Database, smsc_id: int, holder: uuid.UUID, lease_s: float) ->
             smsc_id, holder, epoch, lease_s,
         )  # fmt: skip
         # They ended with their owner, not now: what an operator sends again is told by that (store/replies.py).
-        uncertain = await sessions.end_sessions_in(
-            tx, await sessions.open_sessions(tx, smsc_id), before["over_s"]
-        )
+        left_open = await sessions.open_sessions(tx, smsc_id)
+        uncertain = await sessions.end_sessions_in(tx, left_open, before["over_s"])
         await tx.execute(
             "update link set bound = 0, down_since = coalesce(down_since, now()) where smsc_id = $1 and bound > 0",
             smsc_id,
