@@ -82,6 +82,11 @@ async def test_reports_agree_with_the_messages_and_the_ledger(panel: Panel) -> N
     vivo = await rows.smsc(panel.db)
     for n in range(3):
         await rows.message(panel.db, panel.account_id, vivo, n, ago_s=3 * 86_400 + n)
+    token_id = await panel.db.fetchval(
+        "insert into token (account_id, name, hmac, prefix) values ($1, 'cobrança', 'h', 'pombo_x') returning id",
+        panel.account_id,
+    )
+    await panel.db.execute("update message set token_id = $1", token_id)
     refunded = await rows.message(
         panel.db, panel.account_id, vivo, 9, ago_s=86_400, state=State.REJECTED, error="X"
     )
@@ -100,6 +105,11 @@ async def test_reports_agree_with_the_messages_and_the_ledger(panel: Panel) -> N
     assert [days[1][0], len(days)] == [str(today), 1 + 11]
     [connection] = (await table(client, f"/relatorios/exportar/conexoes?{query}"))[1:]
     assert connection == ["vivo-sp-1", "4", "4", "3", "1", "0", "0,24"]
+    assert (await table(client, f"/relatorios/exportar/tokens?{query}"))[1:] == [
+        ["cobrança", "3", "3", "3", "0", "0", "0,24"],
+        ["sem token: pelo painel", "1", "1", "0", "1", "0", "0,0"],
+    ]
+    assert f"token={token_id}" in page and "token=painel" in page
     entries = await table(client, f"/relatorios/exportar/extrato?{query}")
     assert [(row[2], row[4], row[5], row[6], row[7]) for row in entries[1:]] == [
         ("Recarga", "100,0", "100,0", "", "first balance"),

@@ -80,9 +80,18 @@ _UTC = ZoneInfo("UTC")
 
 def by_connection(buckets: Iterable[Bucket]) -> dict[int, Totals]:
     """By smsc_id, the busiest first."""
+    return _by(buckets, lambda bucket: bucket.smsc_id)
+
+
+def by_token(buckets: Iterable[Bucket]) -> dict[int, Totals]:
+    """By token_id, 0 for what people sent; the busiest first."""
+    return _by(buckets, lambda bucket: bucket.token_id)
+
+
+def _by(buckets: Iterable[Bucket], key: Callable[[Bucket], int]) -> dict[int, Totals]:
     found: dict[int, Totals] = {}
     for bucket in buckets:
-        found[bucket.smsc_id] = found.get(bucket.smsc_id, Totals()) + _of(bucket)
+        found[key(bucket)] = found.get(key(bucket), Totals()) + _of(bucket)
     return dict(sorted(found.items(), key=lambda item: -item[1].messages))
 
 

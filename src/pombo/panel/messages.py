@@ -64,6 +64,12 @@ async def chosen(db: Database, account: Account, query: Mapping[str, str]) -> Ch
     return Chosen(asked, found or which, list(known), found is not None)
 
 
+async def token_names(db: Database, account_id: int) -> dict[int, str]:
+    """Of all that an account has or had."""
+    rows = await tokens.tokens(db, account_id, over=True)
+    return {row["id"]: row["name"] or f"{row['prefix']}…" for row in rows}
+
+
 async def connections(db: Database, account_id: int) -> dict[int, str]:
     """Names of those that the account's messages went over of late, by their ids."""
 
@@ -101,10 +107,7 @@ async def listed(request: Asked) -> Page:
         filters=found.filters,
         query=query,
         connections=found.connections,
-        tokens=[
-            (str(row["id"]), row["name"] or f"{row['prefix']}…")
-            for row in await tokens.tokens(db, account.id, over=True)
-        ],
+        tokens=[(str(token_id), name) for token_id, name in (await token_names(db, account.id)).items()],
         from_panel=filters.FROM_PANEL,
         views=await saved_views.shown(request),
         rows=[line(row, calls.get(row["id"])) for row in page.rows],

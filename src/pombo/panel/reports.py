@@ -1,4 +1,5 @@
-"""Relatórios e consumo: what was sent by day and by connection, and the statement of the account's money."""
+"""Relatórios e consumo: what was sent by day, by connection and by token (a cost centre has one of its own), and the
+statement of the account's money."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -10,8 +11,9 @@ from litestar.response import Stream
 from pombo.account.account import Account
 from pombo.panel import figures, meaning, sheet
 from pombo.panel.figures import Kept, Totals
-from pombo.panel.filters import day_of, midnight
+from pombo.panel.filters import FROM_PANEL, day_of, midnight
 from pombo.panel.messages import connections
+from pombo.panel.messages import token_names as token_names_of
 from pombo.panel.overview import chart
 from pombo.panel.page import HEADERS, Asked, Page, doors_of, person_of, render, show
 from pombo.panel.words import _, noted
@@ -55,6 +57,7 @@ class Span(NamedTuple):
 class Figured(NamedTuple):
     by_day: Sequence[tuple[date, Totals]]  # the newest first
     by_connection: Sequence[tuple[str, Totals]]
+    by_token: Sequence[tuple[str, str, Totals]]  # name, as Mensagens is narrowed to it, figures
     totals: Totals
 
 
@@ -66,11 +69,17 @@ async def _figured(db: Database, account: Account, span: Span) -> Figured:
     until = min(span.until, datetime.now(UTC))
     by_time = figures.by_time(buckets, span.since, until, DAY, account.zone)
     names = await connections(db, account.id)
+    token_names = {0: _("sem token: pelo painel"), **await token_names_of(db, account.id)}
     return Figured(
         [(at.date(), of) for at, of in reversed(by_time)],
         [
             (names.get(smsc_id, "—"), of)
             for smsc_id, of in figures.by_connection(buckets).items()
+            if of.messages
+        ],
+        [
+            (token_names.get(token_id, "—"), str(token_id or FROM_PANEL), of)
+            for token_id, of in figures.by_token(buckets).items()
             if of.messages
         ],
         figures.totals(buckets),
@@ -134,6 +143,12 @@ async def export(request: Asked, what: str) -> Stream | Page:
             head, rows = (
                 (noted("Conexão"), *_BY_DAY[1:]),
                 (_totals(name, of) for name, of in figured.by_connection),
+            )
+        case "tokens":
+            figured = await _figured(db, account, span)
+            head, rows = (
+                (noted("Token"), *_BY_DAY[1:]),
+                (_totals(name, of) for name, _token, of in figured.by_token),
             )
         case "extrato":
             _opening, entries = await ledger.statement(db, account.id, span.since, span.until, _TABLE_ENTRIES)

@@ -1,4 +1,4 @@
-"""What an account sent, in figures: by time, connection and state. For people, over periods that have an end.
+"""What an account sent, in figures: by time, connection, token and state. For people, over periods that have an end.
 
 Read from the messages themselves, so a figure and a list of the same period agree. Measured: 0.35 s a million messages.
 """
@@ -24,6 +24,7 @@ class Bucket(NamedTuple):
     parts: int
     charged_milli: int
     refunded_milli: int
+    token_id: int = 0  # that they came with; 0: none, people sent them
 
 
 async def buckets(
@@ -32,11 +33,12 @@ async def buckets(
     """By the time of acceptance. unit: HOUR or DAY, as this time zone has them."""
     rows = await db.fetch(
         "select date_trunc($5, hour, $6) as at, smsc_id, state, sum(messages)::bigint, sum(parts)::bigint,"
-        "  sum(charged)::bigint, sum(refunded)::bigint from ("
+        "  sum(charged)::bigint, sum(refunded)::bigint, token_id from ("
         "  select date_trunc('hour', accepted_at) as hour, smsc_id, state, count(*) as messages, sum(parts) as parts,"
-        "   sum(price_milli) as charged, coalesce(sum(refunded_milli), 0) as refunded from message"
-        "  where account_id = $1 and id >= $2 and id < $3 and accepted_at >= $4 and accepted_at < $7 group by 1, 2, 3"
-        ") hours group by 1, 2, 3 order by 1, 2, 3",
+        "   sum(price_milli) as charged, coalesce(sum(refunded_milli), 0) as refunded,"
+        "   coalesce(token_id, 0) as token_id from message"
+        "  where account_id = $1 and id >= $2 and id < $3 and accepted_at >= $4 and accepted_at < $7 group by 1, 2, 3, 8"
+        ") hours group by 1, 2, 3, 8 order by 1, 2, 3, 8",
         account_id, lowest_at(since - _APART), lowest_at(until + _APART), since, unit, time_zone, until,
     )  # fmt: skip
     return [Bucket(row[0], row[1], State(row[2]), *row[3:]) for row in rows]
