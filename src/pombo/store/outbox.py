@@ -19,37 +19,45 @@ class Written(NamedTuple):
     undelivered: list[int]  # of the messages: for whose end something may be owed
 
 
+# One look at each message: its row is this transaction's by now, and stays as it is. A callback has its id before it is
+# written, since what is joined to the rows that an insert gives back is joined in the time of a square.
+_OF_MESSAGES = f"""
+with ended as materialized (
+    select case when e.account_id is not null then nextval('callback_id_seq') end as callback_id,
+           m.id, m.account_id, m.state, m.client_ref, m.destination, m.final_at, a.time_zone
+    from message m join account a on a.id = m.account_id
+    left join endpoint e on e.account_id = m.account_id and e.kind = {CallbackKind.DLR:d}
+    where m.id = any($1::bigint[])
+), written as (
+    insert into callback (id, account_id, kind, subject_id, leased_by, leased_until) overriding system value
+    select callback_id, account_id, {CallbackKind.DLR:d}, id, $2::uuid, {_UNTIL}
+    from ended where callback_id is not null
+)
+select * from ended where callback_id is not null or state <> {State.DELIVERED:d}
+"""
+
+
 async def of_messages(db: Db, holder: uuid.UUID | None, message_ids: Sequence[int]) -> Written:
     """A callback for each of these final messages whose account has a DLR endpoint."""
-    rows = await db.fetch(
-        "with new as (insert into callback (account_id, kind, subject_id, leased_by, leased_until)"
-        f" select m.account_id, 1, m.id, $2::uuid, {_UNTIL}"
-        " from message m join endpoint e on e.account_id = m.account_id and e.kind = 1"
-        " where m.id = any($1::bigint[]) returning id, account_id, subject_id)"
-        " select c.*, u.undelivered from (select array(select id from message where id = any($1::bigint[])"
-        f"  and state <> {State.DELIVERED:d}) as undelivered) u left join ("
-        "  select n.id, n.account_id, n.subject_id, m.state, m.client_ref, m.destination, m.final_at, a.time_zone"
-        "  from new n join message m on m.id = n.subject_id join account a on a.id = n.account_id"
-        " ) c on true order by c.id",
-        message_ids, holder,
-    )  # fmt: skip
+    rows = await db.fetch(_OF_MESSAGES, message_ids, holder)
     jobs = [
         Job(
-            callback_id=row["id"],
-            account_id=row["account_id"],
+            callback_id=callback_id,
+            account_id=account_id,
             kind=CallbackKind.DLR,
-            subject_id=row["subject_id"],
-            status=LEGACY_STATUS[State(row["state"])],
-            client_ref=row["client_ref"],
-            number=row["destination"],
+            subject_id=message_id,
+            status=LEGACY_STATUS[State(state)],
+            client_ref=client_ref,
+            number=destination,
             text="",
-            at=row["final_at"],
-            time_zone=row["time_zone"],
+            at=final_at,
+            time_zone=time_zone,
         )
-        for row in rows
-        if row["id"] is not None
+        for callback_id, message_id, account_id, state, client_ref, destination, final_at, time_zone in rows
+        if callback_id is not None
     ]
-    return Written(jobs, rows[0]["undelivered"])
+    jobs.sort()  # by their ids: in the order in which they were written
+    return Written(jobs, [row["id"] for row in rows if row["state"] != State.DELIVERED])
 
 
 async def of_replies(db: Db, holder: uuid.UUID | None, inbox_ids: Sequence[int]) -> list[Job]:
