@@ -102,8 +102,7 @@ async def results_and_receipts(
     ]  # fmt: skip
     done = [m.message_id for m in claimed]
     keys = [str(m.message_id) for m in claimed]
-    async with db.transaction(queue.lock_of(1)) as tx:
-        await costs.of("results", queue.commit_results(tx, 1, session, attempts, done))
+    await costs.of("results", queue.commit_results(db, 1, session, attempts, done, plain=True))
     tried = list({form.key for key in keys for form in identity.candidates(key, None, None)})
     async with db.transaction(queue.lock_of(1)) as tx:
         await costs.of("match", receipts.attempts_by_key(tx, 1, tried))

@@ -343,13 +343,13 @@ async def test_outcomes_survive_a_database_that_refuses_and_then_goes_away(offic
     ids = [await place.accept() for _ in range(4)]
     real, calls = queue.commit_results, []
 
-    async def commit_results(*args):
+    async def commit_results(*args, **how):
         calls.append(args)
         if len(calls) == 1:
             raise asyncpg.DataError("once")
         if len(calls) == 3:
             raise Unavailable("gone")
-        await real(*args)
+        await real(*args, **how)
 
     monkeypatch.setattr(queue, "commit_results", commit_results)
     place.start()
@@ -369,10 +369,10 @@ async def test_an_outcome_that_cannot_be_written_does_not_take_the_message_out_o
     bad, good = await place.accept(), await place.accept(number=5511988888888)
     real = queue.commit_results
 
-    async def commit_results(db, smsc_id, session_id, attempts, done):
+    async def commit_results(db, smsc_id, session_id, attempts, done, **how):
         if any(a.message_id == bad for a in attempts):
             raise asyncpg.DataError("a value that is refused")
-        await real(db, smsc_id, session_id, attempts, done)
+        await real(db, smsc_id, session_id, attempts, done, **how)
 
     monkeypatch.setattr(queue, "commit_results", commit_results)
     place.start()

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
+import asyncpg
 import structlog
 
 from pombo import crash
@@ -278,9 +279,11 @@ class Settlement:
         done = [outgoing.claimed.message_id for outgoing in results.finished]
         if results.attempts:
             crash.point("results.before_commit")
-        early = await queue.commit_results(
-            self._db, self._flow.smsc.id, self._session_id, results.attempts, done
-        )
+        these = (self._db, self._flow.smsc.id, self._session_id, results.attempts, done)
+        try:
+            early = await queue.commit_results(*these, plain=True)
+        except asyncpg.UniqueViolationError:  # they were stored already, and the answer to that COMMIT was lost
+            early = await queue.commit_results(*these)
         if results.attempts:
             crash.point("results.committed")
         if early or self._flow.parked != parked_before:
