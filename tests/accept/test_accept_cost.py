@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from urllib.parse import urlencode
 
 import asyncpg
@@ -44,3 +45,13 @@ async def test_requests_that_come_during_a_commit_share_the_next_one(
     assert all(reply.item["status"] == 200 for reply in replies)
     ours = cost.statements - 1  # without the commit above
     assert ours <= 3, cost.of
+
+
+async def test_a_request_leaves_nothing_behind_for_the_garbage_collector(gateway: Gateway, alfa: int) -> None:
+    query = urlencode({"token": TOKEN, "destino": NUMBER, "msg": "Oi"})
+    async with gateway.connected() as client:
+        await client.ask("GET", f"/api/unitario.php?{query}")
+        gc.collect()
+        for _ in range(20):
+            await client.ask("GET", f"/api/unitario.php?{query}")
+        assert gc.collect() < 20

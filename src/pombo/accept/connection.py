@@ -125,6 +125,12 @@ class Connection(HttpToolsProtocol):
         cycle.scope["extensions"] = {WHOLE_ANSWER: partial(answer_whole, cycle)}  # type: ignore[dict-item]
         super()._start_asgi_task(cycle, app)
 
+    def on_response_complete(self) -> None:
+        # What answers it hangs on the request and holds it: left so, all of it would wait for the garbage collector.
+        if self._started is not None:
+            self._started.scope.pop("extensions", None)
+        super().on_response_complete()
+
     def pause_writing(self) -> None:
         """The client does not take its answer as fast as it comes: watch whether it takes it at all."""
         super().pause_writing()
