@@ -46,7 +46,8 @@ from pombo.store import sessions
 log = structlog.get_logger()
 
 _CONNECT_S = 10.0
-_GATHER_S = 0.01  # outcomes gather this long, or until half a window of them is there
+_GATHER_S = 0.02  # what is to be committed gathers so long at the most, or until it is half a window
+_QUIET_S = 0.003  # ... or nothing more has come for so long: an operator may wait for our answers
 _RETRY_S = 1.0  # while the database is away
 _DRAIN_S = 10.0  # a stop waits so long for responses
 _UNBIND_S = 5.0
@@ -318,14 +319,9 @@ class Bind:
     # Settling
 
     async def _settle_results(self) -> None:
-        """Under load a commit takes what gathered during the one before it; the first one waits for company."""
         settlement = self._settlement
         while not self._over:
-            if not settlement.results:
-                settlement.results_came.clear()
-                await settlement.results_came.wait()
-                if settlement.results < self._smsc.window_size // 2:
-                    await asyncio.sleep(_GATHER_S)
+            await self._gather(settlement.results_came, lambda: settlement.results)
             try:
                 await settlement.commit_results()
                 self._room_changed.set()
@@ -333,18 +329,24 @@ class Bind:
                 await asyncio.sleep(_RETRY_S)
 
     async def _settle_deliveries(self) -> None:
-        """As with results."""
         settlement = self._settlement
         while not self._over:
-            if not settlement.deliveries:
-                settlement.deliveries_came.clear()
-                await settlement.deliveries_came.wait()
-                if settlement.deliveries < self._smsc.window_size // 2:
-                    await asyncio.sleep(_GATHER_S)
+            await self._gather(settlement.deliveries_came, lambda: settlement.deliveries)
             try:
                 await self._settle()
             except Unavailable:
                 await asyncio.sleep(_RETRY_S)
+
+    async def _gather(self, came: asyncio.Event, waiting: Callable[[], int]) -> None:
+        """Until there is enough for a commit, which costs much the same for one as for fifty."""
+        if not waiting():
+            came.clear()
+            await came.wait()
+        until = self._loop.time() + _GATHER_S
+        before, now = 0, waiting()
+        while before < now < self._smsc.window_size // 2 and self._loop.time() < until and not self._over:
+            await asyncio.sleep(_QUIET_S)
+            before, now = now, waiting()
 
     async def _settle(self) -> None:
         """Commit all that has gathered, then answer what was waiting for that."""

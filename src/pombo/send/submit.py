@@ -30,7 +30,10 @@ from pombo.store import queue
 
 log = structlog.get_logger()
 
-_GATHER_S = 0.01  # places in the window, and messages, come together for so long before a claim
+_GATHER_S = 0.01  # places in the window come together for so long before a claim
+_APART_S = (
+    0.02  # messages that come one by one come together for so long, and so do then their results and receipts
+)
 _POLL_S = 1.0  # the net under wake-ups
 
 
@@ -92,8 +95,8 @@ class Submitting:
                     async with asyncio.timeout(_POLL_S):
                         await self._flow.work.wait()
             if not self._flow.turns.full:
-                # Messages that come one by one come together, too; the first one after a while goes at once.
-                await asyncio.sleep(self._flow.claimed_at + _GATHER_S - self._loop.time())
+                # The first one after a while goes at once.
+                await asyncio.sleep(self._flow.claimed_at + _APART_S - self._loop.time())
             async with self._flow.turn:
                 pause_s = await self._take_turn()
             if pause_s:
