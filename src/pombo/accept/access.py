@@ -21,12 +21,16 @@ class AccessLog:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._noted: dict[_Key, int] = {}
+        self._noted: dict[_Key, list[int]] = {}  # how many times, in a list of one: a key is dear to hash
 
     def note(self, token: Token, scope: Scope, address: Address | None, now_s: float) -> None:
         """now_s: wall clock, seconds since 1970."""
         key = (int(now_s) // _MINUTE_S, token.account.id, token.id, scope, address)
-        self._noted[key] = self._noted.get(key, 0) + 1
+        times = self._noted.get(key)
+        if times is None:
+            self._noted[key] = [1]
+        else:
+            times[0] += 1
 
     async def write(self) -> None:
         """What was noted since this was called before. Raises Unavailable, and keeps it."""
@@ -34,7 +38,7 @@ class AccessLog:
         accesses = [
             Access(
                 datetime.fromtimestamp(minute * _MINUTE_S, UTC), "api", f"token {token_id}", str(scope),
-                "" if address is None else str(address), account_id, times,
+                "" if address is None else str(address), account_id, times[0],
             )
             for (minute, account_id, token_id, scope, address), times in noted.items()
         ]  # fmt: skip
@@ -43,6 +47,8 @@ class AccessLog:
                 await in_time(access.add(self._db, accesses), _QUERY_S)
         except Unavailable:
             for key, times in noted.items():
-                if key in self._noted or len(self._noted) < _MOST:
-                    self._noted[key] = self._noted.get(key, 0) + times
+                if key in self._noted:
+                    self._noted[key][0] += times[0]
+                elif len(self._noted) < _MOST:
+                    self._noted[key] = times
             raise

@@ -32,6 +32,7 @@ _MOST_BARE_PERCENTS = 100_000
 _BARE_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _SPACES = bytes.maketrans(b"+", b" ")
 _DEEPEST = 5  # `0[mensagens][0][destino]` is 4
+_NAMES = {name.encode(): name for name in ("token", "destino", "msg", "id")}  # the usual ones need no reading
 _decode_json = msgspec.json.Decoder().decode
 
 
@@ -100,7 +101,7 @@ def of_urlencoded(octets: bytes) -> Parameters:
     for pair in octets.split(b"&"):
         if pair:
             name, _, value = pair.partition(b"=")
-            parameters[_unquote(name).lower()] = _unquote(value)
+            parameters[_NAMES.get(name) or _unquote(name).lower()] = _unquote(value)
     return parameters
 
 
@@ -110,7 +111,7 @@ def _unquote(octets: bytes) -> str:
     As quoted-printable, which is the same with another sign: its decoder is one loop in C, without a piece per escape.
     """
     if b"%" in octets:
-        octets = a2b_qp(octets.replace(b"=", b"=3D").replace(b"%", b"="))
+        octets = a2b_qp((octets.replace(b"=", b"=3D") if b"=" in octets else octets).replace(b"%", b"="))
     return decode_text(octets)
 
 
@@ -244,8 +245,10 @@ def as_text(value: Any) -> str:
 
 def as_ref(value: Any) -> str | None:
     """A client's id as its text; "" where there is none; None for what cannot be an id (a list, true)."""
+    if value is None:
+        return ""
     text = as_text(value)
-    return text if text or value is None or isinstance(value, str) else None
+    return text if text or isinstance(value, str) else None
 
 
 def clean(text: str) -> str:
