@@ -300,6 +300,8 @@ class Bind:
                     pass  # outbind, alert_notification: nothing to do
         if self._session.state is State.CLOSED and not self._bound.done():
             self._bound.set_result(None)
+        if self._session_id:
+            self._submitting.write_waiting()
         self._room_changed.set()
 
     def _noticed(self, notice: Notice) -> None:

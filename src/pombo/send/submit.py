@@ -1,6 +1,7 @@
 """Claims and submits of one session, and what becomes of each.
 
-A claim commits its rows as being written before any octet goes out, and takes no more than the window has room for.
+A claim commits its rows as being written before any octet goes out, and takes no more than the window has room for; from
+an operator that answers a full window at once, also what the next one will have room for.
 """
 
 import asyncio
@@ -34,6 +35,7 @@ _GATHER_S = 0.01  # places in the window come together for so long before a clai
 _APART_S = (
     0.02  # messages that come one by one come together for so long, and so do then their results and receipts
 )
+_AT_ONCE_S = 0.05  # who answers a full window in this time has the next one claimed ahead: no code waits longer behind it
 _POLL_S = 1.0  # the net under wake-ups
 
 
@@ -65,6 +67,8 @@ class Submitting:
         self._log = log.bind(smsc=flow.smsc.name)
         self._loop = asyncio.get_running_loop()
         self._unwritten: deque[tuple[Part, SubmitSm]] = deque()
+        self._full_at: float | None = None  # monotonic, since when the window is full
+        self._answered_at_once = False  # was the last one that was full
         self._claim_in_doubt = False
         self._ended = asyncio.Event()
 
@@ -83,11 +87,12 @@ class Submitting:
         if self._session.state is State.BOUND_RX:  # it may not submit
             await self._ended.wait()
         while not self._ended.is_set():
-            self._write_waiting()
-            if self._unwritten or self._room() < 1 or not self._flow.lease.may_write():
+            self.write_waiting()
+            room = self._claimable()
+            if room < 1 or not self._flow.lease.may_write():
                 await wait(self._room_changed, _POLL_S)
                 continue
-            if self._room() < self._window_size // 4:
+            if room < self._window_size // 4:
                 # Claims cost a commit each: let a few places come together, but not wait for a silent operator.
                 await wait(self._room_changed, _GATHER_S)
             if not self._flow.work.is_set():
@@ -105,7 +110,7 @@ class Submitting:
     async def _take_turn(self) -> float:
         """Claim what the window has room for and the pace allows, and write it; returns how long to wait then."""
         flow, now = self._flow, self._loop.time()
-        room = self._room()
+        room = self._claimable()
         if self._ended.is_set() or room < 1 or not flow.lease.may_write():
             return 0.0
         if not flow.work.is_set() and now - flow.claimed_at < _POLL_S / 2:  # another one has just looked
@@ -124,7 +129,7 @@ class Submitting:
             self._prepare(Outgoing(message))
         if self._ended.is_set():  # while the claim was under way: what it got is given back
             return 0.0
-        self._write_waiting()
+        self.write_waiting()
         if taken.again_s is None:
             return 0.0
         flow.work.set()
@@ -172,9 +177,9 @@ class Submitting:
         if not submits:
             self._settlement.outcome(None, outgoing)
 
-    def _write_waiting(self) -> None:
+    def write_waiting(self) -> None:
         """Submit what is claimed, as far as the window has room; one socket write for all of it."""
-        if not self._flow.lease.may_write():
+        if not self._unwritten or not self._flow.lease.may_write():
             return
         now, at = self._loop.time(), datetime.now(UTC)
         written = 0
@@ -199,6 +204,8 @@ class Submitting:
             self._flow.pace.took(written, now)
             self._flow.tally.submitted += written
             self._wire.flush()
+            if self._session.room == 0:
+                self._full_at = now
             crash.point("submit.written")
 
     def give_back(self) -> None:
@@ -215,10 +222,27 @@ class Submitting:
         uncommitted = self._settlement.uncommitted
         return min(self._session.room, 2 * self._window_size - self._session.in_flight - uncommitted)
 
+    def _claimable(self) -> int:
+        """Places that nothing is claimed for yet. What is claimed ahead counts among the two windows, too."""
+        if not self._answered_at_once or not self._flow.turns.full or self._flow.pace.rate_per_s is not None:
+            return 0 if self._unwritten else self._room()
+        claimed = len(self._unwritten)
+        uncommitted = self._settlement.uncommitted
+        ahead = min(
+            self._window_size - claimed,
+            2 * self._window_size - self._session.in_flight - uncommitted - claimed,
+        )
+        if ahead >= self._window_size // 2:
+            return ahead
+        return 0 if claimed else self._room()
+
     # What the operator says
 
     def answered(self, part: Part, status: int, body: Body | None) -> None:
         self.in_flight.discard(part)
+        if self._full_at is not None and self._session.room > self._window_size // 2:
+            self._answered_at_once = self._loop.time() - self._full_at < _AT_ONCE_S
+            self._full_at = None
         raw_id, key = self._id(body)
         verdict = verdict_of(status, self._flow.smsc.verdicts) if status else "final"
         if status and verdict == "throttling":
