@@ -182,8 +182,8 @@ class Submitting:
         if not self._unwritten or not self._flow.lease.may_write():
             return
         now, at = self._loop.time(), datetime.now(UTC)
-        written = 0
-        while self._unwritten and self._room() > 0:
+        written, room = 0, self._room()
+        while self._unwritten and written < room:
             part, body = self._unwritten.popleft()
             if part.message.error is not None:  # another part was refused for good
                 self._never_written(part)
