@@ -52,7 +52,7 @@ backend_flush_after = 512kB
 autovacuum_naptime = 10s
 autovacuum_vacuum_scale_factor = 0.05
 autovacuum_analyze_scale_factor = 0.05
-autovacuum_vacuum_cost_limit = 200  # 40 MB/s at the most
+autovacuum_vacuum_cost_delay = 4ms  # 20 MB/s at the most: it shares processors and disk with commits
 
 # Neither statements nor parameters: message texts never reach a log.
 log_destination = stderr
