@@ -282,9 +282,7 @@ class Settlement:
         these = (self._db, self._flow.smsc.id, self._session_id, results.attempts, done)
         try:
             early = await queue.commit_results(*these, plain=True)
-        except (
-            asyncpg.UniqueViolationError
-        ):  # they were stored already, and the answer to that COMMIT was lost
+        except asyncpg.UniqueViolationError:  # stored already: the answer to that COMMIT was lost
             early = await queue.commit_results(*these)
         if results.attempts:
             crash.point("results.committed")

@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 _GATHER_S = 0.01  # places in the window come together for so long before a claim
 _APART_S = (
-    0.02  # messages that come one by one come together for so long, and so do then their results and receipts
+    0.02  # messages that come one by one come together for so long, and so do their results and receipts
 )
 _AT_ONCE_S = 0.05  # who answers a full window in this time has the next one claimed ahead: no code waits longer behind it
 _POLL_S = 1.0  # the net under wake-ups
