@@ -20,6 +20,7 @@ from pombo.send.doors import Doors
 from pombo.send.elsewhere import Elsewhere, nowhere
 from pombo.send.link import Link
 from pombo.send.owner import Lease, now_s
+from pombo.send.settlement import Settlement
 from pombo.smpp.events import BindRequested, Event, Requested
 from pombo.smpp.pdu import DeliverSm, DeliverSmResp, SubmitSm, SubmitSmResp
 from pombo.smpp.session import Session
@@ -317,6 +318,11 @@ class Office:
         """Whether our side still waits for a response."""
         assert self.link is not None
         return self.link.figures().in_flight > 0
+
+    def link_settlements(self) -> list[Settlement]:
+        """Of the sessions that stand."""
+        assert self.link is not None
+        return [session._settlement for session in self.link._flow.sessions]
 
     async def stop(self) -> None:
         if self.link is not None:

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from cost import Cost
+from pombo.send import bind
 from pombo.smpp.pdu import DeliverSm, SubmitSmResp
 from pombo.store.intake import accept
 from rows import many_messages
@@ -51,3 +52,24 @@ async def test_a_thousand_messages_cost_few_statements_and_writes(office, cost: 
         await place.operator.delivery_answers(first + WINDOW)
     assert cost.statements <= 10 * MESSAGES // WINDOW, cost.of
     assert cost.socket_writes <= 3 * MESSAGES // WINDOW
+
+
+async def test_receipts_that_come_one_after_the_other_are_committed_together(
+    office, cost: Cost, monkeypatch
+) -> None:
+    monkeypatch.setattr(bind, "_QUIET_S", 0.5)
+    monkeypatch.setattr(bind, "_GATHER_S", 60.0)
+    place = await office(window_size=WINDOW)
+    await place.operator.stand(1)
+    cost.start()
+    for count in range(1, 6):
+        place.operator.receipt(f"{count}", NUMBER + count)
+
+        async def it_waits(count: int = count) -> bool:
+            return sum(session.deliveries for session in place.link_settlements()) == count
+
+        await place.until(it_waits)
+    assert cost.of["begin; select pg_advisory_xact_lock(1, 1)"] == 0
+    await place.operator.delivery_answers(5)
+    # One for all of them, and one to look again for what came meanwhile: they speak of nothing that we sent.
+    assert cost.of["begin; select pg_advisory_xact_lock(1, 1)"] == 2, cost.of
