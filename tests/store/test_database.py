@@ -1,5 +1,7 @@
 """What we demand of a PostgreSQL, and migrations on the real thing."""
 
+import asyncio
+
 import asyncpg
 import pytest
 
@@ -35,6 +37,25 @@ async def test_a_lost_connection_is_unavailable_and_the_next_one_works(database)
             await tx.fetchval("select 1")
     await other.close()
     assert backend and await database.fetchval("select 1") == 1
+
+
+async def test_a_connection_that_is_lost_while_nobody_uses_it_is_not_used_again(database):
+    backend = await database.fetchval("select pg_backend_pid()")
+    other = await asyncpg.connect(database._pool._connect_args[0])
+    await other.execute(f"select pg_terminate_backend({backend}, 5000)")
+    await other.close()
+    assert await database.fetchval("select pg_backend_pid()") not in (None, backend)
+    assert database.use.busy == 0
+
+
+async def test_who_waits_for_a_connection_gets_the_next_one_that_is_free(database_url):
+    database = await Database.open(database_url, size=1)
+    async with database.transaction():
+        waiting = [asyncio.create_task(database.fetchval("select 1")) for _ in range(3)]
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*waiting) == [1, 1, 1]
+    assert database.use == (0, 1, 1)
+    await database.close()
 
 
 async def test_a_block_that_fails_is_rolled_back(database):

@@ -67,6 +67,10 @@ class Database:
 
     def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
         self._pool = pool
+        # Idle ones, which the pool believes to be in use: to take one from it and to give it back makes two tasks, and a
+        # statement waits twice until all else that is ready has had its turn.
+        self._kept: list[asyncpg.pool.PoolConnectionProxy[Any]] = []
+        self._wanted = 0  # by who waits for the pool
 
     @classmethod
     async def open(
@@ -105,13 +109,15 @@ class Database:
     @property
     def use(self) -> PoolUse:
         """Connections that work, that stand ready, and how many there may be."""
-        idle = self._pool.get_idle_size()
+        idle = self._pool.get_idle_size() + len(self._kept)
         return PoolUse(self._pool.get_size() - idle, idle, self._pool.get_max_size())
 
     async def close(self) -> None:
         """Close all connections; statements under way get five seconds."""
         try:
             async with asyncio.timeout(5):
+                while self._kept:
+                    await self._pool.release(self._kept.pop())
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
@@ -161,10 +167,37 @@ class Database:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator["Connection"]:
         try:
-            async with self._pool.acquire(timeout=10) as connection:
+            connection = await self._take()
+            try:
                 yield connection  # type: ignore[misc]
+            except BaseException:  # it may be in the middle of something
+                await self._pool.release(connection)
+                raise
+            if self._wanted:
+                await self._pool.release(connection)
+            else:
+                self._kept.append(connection)
         except LOST as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from error
+
+    async def _take(self) -> "asyncpg.pool.PoolConnectionProxy[Any]":
+        while self._kept:
+            connection = self._kept.pop()
+            if not _is_lost(connection):
+                return connection
+            await self._pool.release(connection)
+        self._wanted += 1
+        try:
+            return await self._pool.acquire(timeout=10)
+        finally:
+            self._wanted -= 1
+
+
+def _is_lost(connection: "asyncpg.pool.PoolConnectionProxy[Any]") -> bool:
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:  # the pool knows it already
+        return True
 
 
 class Within(Database):
