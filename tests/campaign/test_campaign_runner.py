@@ -51,9 +51,21 @@ class Fate:
             raise Died
 
 
-class Mortal(Database):
+class Borrowed(Database):
+    """The connections of another one."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
+        async with self._db._connection() as connection:
+            yield connection
+
+
+class Mortal(Borrowed):
     def __init__(self, db: Database, fate: Fate) -> None:
-        super().__init__(db._pool)
+        super().__init__(db)
         self.fate = fate
 
     @asynccontextmanager
@@ -163,11 +175,11 @@ async def test_who_is_thought_dead_and_is_not_does_no_harm(office: Office, small
     assert (await office.campaign(campaign_id)).accepted == 6
 
 
-class Late(Database):
+class Late(Borrowed):
     """Comes to its commit when it is told to."""
 
     def __init__(self, db: Database) -> None:
-        super().__init__(db._pool)
+        super().__init__(db)
         self.there, self.go_on = asyncio.Event(), asyncio.Event()
 
     @asynccontextmanager
