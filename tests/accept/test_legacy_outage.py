@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlencode
 
 import asyncpg
 import pytest
@@ -159,6 +160,42 @@ async def test_a_driver_that_does_not_come_back_holds_nobody_up(
     be_patient(hasty)
     assert (await hasty.send_one()).status == 200
     frozen.set()
+
+
+async def test_a_flush_that_is_given_up_half_way_answers_each_of_its_requests_once(
+    hasty: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database refuses a value, so that it is tried in halves, and says nothing more after the first one."""
+    await hasty.send_one()
+    accept, tried = rows.accept, []
+
+    async def refusing_then_silent(*args: Any) -> bool:
+        tried.append(len(args[1].message_ids))
+        if tried == [1]:
+            while hasty.intake.figures.waiting < 4:
+                await asyncio.sleep(0)
+        elif tried == [1, 4]:
+            raise asyncpg.DataError("a value")
+        elif tried == [1, 4, 2, 2]:
+            await asyncio.Event().wait()
+        return await accept(*args)
+
+    query = urlencode({"token": TOKEN, "destino": NUMBER, "msg": "Oi"})
+    async with contextlib.AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(hasty.connected()) for _ in range(5)]
+        asking = []
+        with monkeypatch.context() as patched:
+            patched.setattr(rows, "accept", refusing_then_silent)
+            for client in clients:
+                asking.append(asyncio.create_task(client.ask("GET", f"/api/unitario.php?{query}")))
+                while not tried:
+                    await asyncio.sleep(0)
+            async with asyncio.timeout(5):
+                replies = await asyncio.gather(*asking)
+        assert sorted(reply.status for reply in replies) == [200, 200, 200, 503, 503]
+        be_patient(hasty)
+        for client in clients:
+            assert (await client.ask("GET", f"/api/saldo.php?{query}")).body.startswith(b'{"saldo":')
 
 
 async def test_without_a_database_every_path_says_503(database: Database) -> None:

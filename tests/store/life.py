@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pombo.accept.intake import Intake, Submission
-from pombo.accept.submission import judge
+from pombo.accept.intake import Intake
+from pombo.accept.submission import Submission, judge
 from pombo.account.account import Account
 from pombo.account.prices import Prices
 from pombo.app.stages import Stages

@@ -3,13 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping
 from math import inf
-from typing import TYPE_CHECKING
 
+from pombo.accept.submission import Submission
 from pombo.errors import Limit, Refusal
 from pombo.store.limits import Left
-
-if TYPE_CHECKING:
-    from pombo.accept.intake import Submission
 
 _OPEN_DIGITS = 1000  # numbers that agree in all but their last three digits are one prefix
 
@@ -36,7 +33,7 @@ class Allowance:
         self._prefixes = dict(prefixes)
         self.refused_prefixes: Counter[tuple[int, int]] = Counter()  # by account and prefix
 
-    def take(self, s: "Submission") -> tuple[Refusal, Limit | None] | None:
+    def take(self, s: Submission) -> tuple[Refusal, Limit | None] | None:
         """None: it may be accepted, and is taken off. Else why not, and by which limit."""
         assert s.account is not None
         of = self._accounts[s.account.id]
@@ -52,7 +49,7 @@ class Allowance:
         of.milli -= s.price_milli
         return None
 
-    def _limit(self, s: "Submission", of: _Account) -> Limit | None:
+    def _limit(self, s: Submission, of: _Account) -> Limit | None:
         if of.day_messages < 1:
             return Limit.MESSAGES_PER_DAY
         if s.price_milli and s.price_milli > of.day_milli:

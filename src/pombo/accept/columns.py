@@ -3,18 +3,15 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from pombo.accept.allowance import prefix_of
+from pombo.accept.submission import Submission
 from pombo.account.window import AT_ONCE, When, when
 from pombo.message import MessageClass
 from pombo.store.intake import NewMessages
 
-if TYPE_CHECKING:
-    from pombo.accept.intake import Submission
 
-
-def columns_of(fresh: Sequence["Submission"], message_ids: Sequence[int], now: datetime) -> NewMessages:
+def columns_of(fresh: Sequence[Submission], message_ids: Sequence[int], now: datetime) -> NewMessages:
     """message_ids: one for each. now: when all of them are accepted."""
     costs: dict[int, list[int]] = {}
     prefixes: Counter[tuple[int, int, int]] = Counter()
@@ -78,7 +75,7 @@ def columns_of(fresh: Sequence["Submission"], message_ids: Sequence[int], now: d
     )
 
 
-def _when(s: "Submission", now: datetime) -> When:
+def _when(s: Submission, now: datetime) -> When:
     account = s.account
     assert account is not None
     if s.scheduled_at is None and account.message_class != MessageClass.MARKETING:

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import asyncpg
 import structlog
@@ -17,83 +18,29 @@ from pombo import crash
 from pombo.accept.allowance import Allowance, prefix_of
 from pombo.accept.columns import columns_of
 from pombo.accept.outage import Outage
-from pombo.account.account import Account
+from pombo.accept.submission import Submission
 from pombo.errors import Limit, Refusal, Unavailable
 from pombo.figures import Histogram
-from pombo.route.routes import Route
 from pombo.store import blocks, limits
 from pombo.store import intake as rows
-from pombo.store.database import LOST, Connection, Database, Db, in_time
+from pombo.store.database import LOST, Connection, Database, Db, abandon
 from pombo.store.ids import EPOCH_MS, Ids
-from pombo.text.outgoing import Outgoing
 
 log = structlog.get_logger()
 
+_FEW_MESSAGES = 20  # not worth a second commit
 _FLUSH_MESSAGES = 5000  # a flush takes whole requests until it holds this many
 
 
-class Submission:
-    """One message of a request on its way into the store, and afterwards what became of it."""
-
-    __slots__ = (
-        "accepted_at",
-        "account",
-        "body",
-        "client_ref",
-        "content_hmac",
-        "destination",
-        "detail",
-        "generated",
-        "held_for",
-        "limit",
-        "number",
-        "ours",
-        "outgoing",
-        "price_milli",
-        "refusal",
-        "route",
-        "scheduled_at",
-    )
-
-    def __init__(
-        self, account: Account | None, destination: str, client_ref: str, refusal: Refusal | None = None
-    ) -> None:
-        self.account = account
-        self.destination = destination  # as the customer wrote it
-        self.client_ref = client_ref  # "" until the intake makes one
-        self.generated = not client_ref
-        self.refusal = refusal
-        self.detail = ""  # what is wrong with a malformed one
-        self.limit: Limit | None = None  # that was reached, where it is refused by Refusal.RATE
-        self.number = 0
-        self.body = ""
-        self.content_hmac = b""
-        self.outgoing: Outgoing | None = None
-        self.price_milli = 0  # of all parts
-        self.route: Route | None = None
-        self.held_for = ""  # why a person looks at it before it is sent; "": nobody does
-        self.ours = False  # the platform's own word, which no block list and no limit stops
-        self.scheduled_at: datetime | None = None  # as the customer asked
-        self.accepted_at: datetime | None = None  # set once it is known to be stored
-
-    @property
-    def may_be_retry(self) -> bool:
-        """Refused by a rule, yet the first answer counts if the same message was accepted before."""
-        return self.refusal is not None and bool(self.content_hmac) and not self.generated
-
-    def refuse(self, refusal: Refusal, limit: Limit | None = None) -> None:
-        """An id that we made is none of the customer's: the answer to a refused message does not show it."""
-        self.refusal, self.limit = refusal, limit
-        if self.generated:
-            self.client_ref = ""
+Settled = Callable[[Unavailable | None], None]
 
 
 class _Request:
-    __slots__ = ("done", "submissions", "until")
+    __slots__ = ("settled", "submissions", "until")
 
-    def __init__(self, submissions: list[Submission], done: "asyncio.Future[None]", until: float) -> None:
+    def __init__(self, submissions: list[Submission], settled: Settled, until: float) -> None:
         self.submissions = submissions
-        self.done = done
+        self.settled: Settled | None = settled  # None: it was called
         self.until = until  # by the loop's clock
 
 
@@ -147,33 +94,74 @@ class Intake:
         """Commit what is waiting, then end."""
         self._closing = True
         self._more.set()
-        if self._task is not None:
-            await self._task
+        while self._task is not None and not self._task.done():
+            await asyncio.wait({self._task})
 
     async def submit(self, submissions: list[Submission]) -> None:
         """Raises Unavailable, and changes no submission, when the messages are not known to be stored.
 
         That takes twice the commit timeout at the most: one flush under way, and its own.
         """
+        done = asyncio.get_running_loop().create_future()
+        self._enter(submissions, partial(_set, done))
+        await done
+
+    async def take_in(self, submissions: list[Submission]) -> bool:
+        """As `submit`, of those that may be accepted. False when some are not known to be stored: they carry UNAVAILABLE."""
+        open_ones = [s for s in submissions if s.is_open]
+        if open_ones:
+            try:
+                await self.submit(submissions)
+            except Unavailable:
+                for submission in open_ones:
+                    submission.refuse(Refusal.UNAVAILABLE)
+                return False
+            crash.point("accept.before_answer")
+        return True
+
+    def _enter(self, submissions: list[Submission], settled: Settled) -> None:
+        """settled: called once, with None or the error. Raises Unavailable, and calls nobody, where no more is taken."""
         if self._closing:
             raise Unavailable("stopping")
         if self._waiting and self.figures.waiting + len(submissions) > self._limit_messages:
             raise Unavailable("the intake is full")
-        loop = asyncio.get_running_loop()
-        request = _Request(submissions, loop.create_future(), loop.time() + self._commit_timeout_s)
-        self._waiting.append(request)
+        until = asyncio.get_running_loop().time() + self._commit_timeout_s
+        self._waiting.append(_Request(submissions, settled, until))
         self.figures.waiting += len(submissions)
         self._more.set()
-        await request.done
 
     async def _run(self) -> None:
+        me = asyncio.current_task()
         while True:
             await self._more.wait()
             self._more.clear()
+            flushed = 0  # messages by the last flush, whose senders may come again
             while self._waiting:
-                await self._flush(self._not_late(self._take()))
+                requests = self._not_late(self._take(flushed))
+                flushed = _messages(requests)
+                await self._flush_in_time(requests)
+                if self._task is not me:
+                    return
             if self._closing:
                 return
+
+    async def _flush_in_time(self, requests: list[_Request]) -> None:
+        """Without a task of its own, which would begin after all else that is ready, such as fifty requests to read."""
+        late = asyncio.get_running_loop().call_later(self._commit_timeout_s, self._give_up, requests)
+        try:
+            await self._flush(requests)
+        finally:
+            late.cancel()
+
+    def _give_up(self, requests: list[_Request]) -> None:
+        """The flush is left to itself: a server that is frozen does not even say that a statement is cancelled."""
+        late = Unavailable(f"no answer within {self._commit_timeout_s:g} s")
+        self._outage.refused(len(requests), late)
+        assert self._task is not None
+        abandon(self._task)
+        self.start()
+        self._more.set()  # which the one before may have seen
+        _settle(requests, late)
 
     def _not_late(self, requests: list[_Request]) -> list[_Request]:
         """Those that have not waited too long already; while the database is away, flushes take their time."""
@@ -183,10 +171,13 @@ class Intake:
             _settle(late, Unavailable("waited too long"))
         return [request for request in requests if request.until >= now] if late else requests
 
-    def _take(self) -> list[_Request]:
+    def _take(self, flushed: int) -> list[_Request]:
+        """Half of what is under way, if that is much: the others are read and judged while these are committed. All of
+        them in one commit, and the database and this process would wait for each other."""
+        most = min(_FLUSH_MESSAGES, max(_FEW_MESSAGES, (flushed + self.figures.waiting + 1) // 2))
         count = messages = 0
         for request in self._waiting:
-            if count and messages + len(request.submissions) > _FLUSH_MESSAGES:
+            if count and messages + len(request.submissions) > most:
                 break
             count += 1
             messages += len(request.submissions)
@@ -197,9 +188,7 @@ class Intake:
     async def _flush(self, requests: list[_Request]) -> None:
         begun = time.perf_counter()
         try:
-            await in_time(
-                self._store([s for request in requests for s in request.submissions]), self._commit_timeout_s
-            )
+            await self._store([s for request in requests for s in request.submissions])
         except (Unavailable, *LOST) as error:
             self._outage.refused(len(requests), error)
             _settle(requests, Unavailable("the commit was not confirmed"))
@@ -223,7 +212,10 @@ class Intake:
         else:
             self.figures.commit_s.add(time.perf_counter() - begun)
             self._outage.over()
-            _settle(requests, None)
+            if self._waiting:  # the next flush begins first
+                asyncio.get_running_loop().call_soon(_settle, requests, None)
+            else:
+                _settle(requests, None)
 
     async def _store(self, submissions: list[Submission]) -> None:
         await self._refuse_blocked(submissions)
@@ -391,10 +383,24 @@ def _apart(fresh: list[Submission], perhaps_retries: list[Submission]) -> bool:
     )
 
 
-def _settle(requests: list[_Request], error: Exception | None) -> None:
+def _messages(requests: list[_Request]) -> int:
+    return sum(len(request.submissions) for request in requests)
+
+
+def _settle(requests: list[_Request], error: Unavailable | None) -> None:
     for request in requests:
-        if not request.done.done():  # else its client has gone
-            if error is None:
-                request.done.set_result(None)
-            else:
-                request.done.set_exception(error)
+        settled, request.settled = request.settled, None
+        try:
+            if settled is not None:
+                settled(error)
+        except Exception as fault:  # of ours; the intake goes on
+            log.exception("answer_failed", error=type(fault).__name__)
+
+
+def _set(done: "asyncio.Future[None]", error: Unavailable | None) -> None:
+    if done.done():  # its client has gone
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)

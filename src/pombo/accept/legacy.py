@@ -19,10 +19,10 @@ from pombo.accept.auth import Authenticator
 from pombo.accept.batch import read_batch
 from pombo.accept.caller import Caller, caller_of
 from pombo.accept.connection import WHOLE_ANSWER
-from pombo.accept.intake import Intake, Submission
+from pombo.accept.intake import Intake
 from pombo.accept.parameters import Malformed, Parameters, as_ref, as_text
 from pombo.accept.rates import RequestRates, TooFast
-from pombo.accept.submission import judge, no_message, take_in
+from pombo.accept.submission import Submission, judge, no_message
 from pombo.account.account import Account
 from pombo.account.prices import Prices
 from pombo.account.secret import Secrets
@@ -227,7 +227,7 @@ class LegacyApi:
 
     async def _store(self, items: list[Submission]) -> int:
         """The HTTP status: 200 when every item has its verdict, 503 when some are not known to be stored."""
-        return 200 if await take_in(self._intake, items) else 503
+        return 200 if await self._intake.take_in(items) else 503
 
     async def _reader(self, given: Parameters, scope: Scope, body: bytes) -> Account | None:
         """Raises TooFast."""

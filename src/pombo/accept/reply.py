@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from pombo import country
-from pombo.accept.intake import Submission
+from pombo.accept.submission import Submission
 from pombo.account.account import Account
 from pombo.errors import Refusal
 from pombo.message import LEGACY_STATUS, State

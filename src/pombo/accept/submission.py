@@ -1,19 +1,18 @@
-"""The rules by which one message is accepted or refused, before the store is asked."""
+"""One message of a request, and the rules by which it is accepted or refused before the store is asked."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from pombo import country, crash
-from pombo.accept.intake import Intake, Submission
+from pombo import country
 from pombo.account.account import Account
 from pombo.account.prices import Prices
 from pombo.account.secret import Secrets
-from pombo.errors import Limit, Refusal, Unavailable
-from pombo.route.routes import Routes
+from pombo.errors import Limit, Refusal
+from pombo.route.routes import Route, Routes
 from pombo.text import links
-from pombo.text.outgoing import MODES, prepare
+from pombo.text.outgoing import MODES, Outgoing, prepare
 
 _CLIENT_REF = re.compile(r"[\x21-\x7e]{1,64}")
 _NO_MODE = "codificacao deve ser ascii, auto ou unicode"
@@ -24,6 +23,67 @@ _SCHEDULE_LEAST = timedelta(
     hours=-24
 )  # clocks that are wrong, and requests that were held up: it goes at once
 _MOST_CHARACTERS_A_PART = 640  # 160 septets, times the most characters that may melt into one when accents go
+
+
+class Submission:
+    """One message of a request on its way into the store, and afterwards what became of it."""
+
+    __slots__ = (
+        "accepted_at",
+        "account",
+        "body",
+        "client_ref",
+        "content_hmac",
+        "destination",
+        "detail",
+        "generated",
+        "held_for",
+        "limit",
+        "number",
+        "ours",
+        "outgoing",
+        "price_milli",
+        "refusal",
+        "route",
+        "scheduled_at",
+    )
+
+    def __init__(
+        self, account: Account | None, destination: str, client_ref: str, refusal: Refusal | None = None
+    ) -> None:
+        self.account = account
+        self.destination = destination  # as the customer wrote it
+        self.client_ref = client_ref  # "" until the intake makes one
+        self.generated = not client_ref
+        self.refusal = refusal
+        self.detail = ""  # what is wrong with a malformed one
+        self.limit: Limit | None = None  # that was reached, where it is refused by Refusal.RATE
+        self.number = 0
+        self.body = ""
+        self.content_hmac = b""
+        self.outgoing: Outgoing | None = None
+        self.price_milli = 0  # of all parts
+        self.route: Route | None = None
+        self.held_for = ""  # why a person looks at it before it is sent; "": nobody does
+        self.ours = False  # the platform's own word, which no block list and no limit stops
+        self.scheduled_at: datetime | None = None  # as the customer asked
+        self.accepted_at: datetime | None = None  # set once it is known to be stored
+
+    @property
+    def may_be_retry(self) -> bool:
+        """Refused by a rule, yet the first answer counts if the same message was accepted before."""
+        return self.refusal is not None and bool(self.content_hmac) and not self.generated
+
+    @property
+    def is_open(self) -> bool:
+        """The store has the last word on it."""
+        return self.refusal is None or self.may_be_retry
+
+    def refuse(self, refusal: Refusal, limit: Limit | None = None) -> None:
+        """An id that we made is none of the customer's: the answer to a refused message does not show it."""
+        self.refusal, self.limit = refusal, limit
+        if self.generated:
+            self.client_ref = ""
 
 
 def judge(
@@ -118,21 +178,6 @@ def _scheduled_at(text: str, zone: ZoneInfo) -> datetime | None:
         return datetime.fromisoformat(" ".join(found.groups())).replace(tzinfo=zone).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-
-
-async def take_in(intake: Intake, submissions: list[Submission]) -> bool:
-    """Those that may be accepted are stored, or carry why not. False when some are not known to be stored: they carry
-    UNAVAILABLE."""
-    open_ones = [s for s in submissions if s.refusal is None or s.may_be_retry]
-    if open_ones:
-        try:
-            await intake.submit(submissions)
-        except Unavailable:
-            for submission in open_ones:
-                submission.refuse(Refusal.UNAVAILABLE)
-            return False
-        crash.point("accept.before_answer")
-    return True
 
 
 def no_message(account: Account | None, detail: str) -> Submission:

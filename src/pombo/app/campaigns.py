@@ -3,8 +3,8 @@
 import uuid
 from collections.abc import Callable, Sequence
 
-from pombo.accept.intake import Intake, Submission
-from pombo.accept.submission import judge
+from pombo.accept.intake import Intake
+from pombo.accept.submission import Submission, judge
 from pombo.account.account import Account
 from pombo.account.prices import Prices
 from pombo.account.secret import Secrets

@@ -6,8 +6,8 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.text import Text
 
-from pombo.accept.intake import Intake, Submission
-from pombo.accept.submission import judge
+from pombo.accept.intake import Intake
+from pombo.accept.submission import Submission, judge
 from pombo.account.account import Account
 from pombo.app import Reached
 from pombo.app.money import prices_now

@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pombo import country
-from pombo.accept.intake import Submission
-from pombo.accept.submission import judge, take_in
+from pombo.accept.submission import Submission, judge
 from pombo.account.account import Account
 from pombo.account.window import when
 from pombo.errors import Refusal
@@ -66,7 +65,7 @@ async def sent_now(request: Asked, draft: Draft) -> list[Sent]:
     """What became of each of its recipients' messages, which are committed or refused."""
     doors, account, begun = doors_of(request), person_of(request).account, datetime.now(UTC)
     submissions = judged(doors, account, draft)
-    await take_in(doors.intake, submissions)
+    await doors.intake.take_in(submissions)
     refs = [s.client_ref for s in submissions if s.refusal is None]
     ids = await listing.ids_of_refs(doors.db, account.id, refs)
     return [_sent(s, ids, begun) for s in submissions]

@@ -235,23 +235,21 @@ _abandoned: set["asyncio.Task[Any]"] = set()
 
 
 async def in_time(work: Coroutine[Any, Any, T], timeout_s: float) -> T:
-    """What the work gives. Raises Unavailable when the time is over: then it is not known what became of it.
-
-    Does not wait for the driver to cancel the statement: a server that is frozen never says.
-    """
+    """What the work gives. Raises Unavailable when the time is over: then it is not known what became of it."""
     task = asyncio.ensure_future(work)
     try:
         done, _ = await asyncio.wait({task}, timeout=timeout_s)
     except asyncio.CancelledError:
-        _abandon(task)
+        abandon(task)
         raise
     if not done:
-        _abandon(task)
+        abandon(task)
         raise Unavailable(f"no answer within {timeout_s:g} s")
     return task.result()
 
 
-def _abandon(task: "asyncio.Task[Any]") -> None:
+def abandon(task: "asyncio.Task[Any]") -> None:
+    """Cancel it, and wait for nothing: the driver would wait for the server to say that a statement is cancelled."""
     task.cancel()
     _abandoned.add(task)
     task.add_done_callback(_forget)
