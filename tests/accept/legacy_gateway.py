@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 import uvicorn
 
 from pombo.accept.auth import Authenticator
-from pombo.accept.connection import Connection
 from pombo.accept.intake import Intake
 from pombo.accept.legacy import LegacyApi
+from pombo.accept.plain import PlainConnection
 from pombo.account.prices import Price, Prices
 from pombo.account.secret import Secrets
 from pombo.route.routes import Route, Routes
@@ -137,7 +137,7 @@ class Gateway:
                 uvicorn.Config(
                     self.api,
                     loop="none",
-                    http=Connection,
+                    http=PlainConnection.of(self.api.at_once),
                     ws="none",
                     lifespan="off",
                     log_config=None,

@@ -22,6 +22,7 @@ _MOST_KNOWN = 10_000
 _MOST_UNKNOWN = 1_000  # apart from the known ones: who guesses tokens pushes none of those out
 _MOST_CHARACTERS = 512
 _QUERY_S = 5.0
+_NOBODY = (0.0, None)
 _TTL_S = 10.0  # the net under NOTIFY, which calls `forget` at once
 
 
@@ -59,6 +60,21 @@ class Authenticator:
         """
         return (await self.accounts([token], caller, scope))[token]
 
+    def at_once(self, token: str, caller: Caller, scope: Scope) -> Account | None:
+        """As `account`, of a good token that is remembered; None for all others."""
+        if len(token) > _MOST_CHARACTERS:
+            return None
+        now = time.monotonic()
+        until, known = self._known.get(self._secrets.token_hmac(token)) or _NOBODY
+        return self._use(known, caller, scope, now, time.time()) if known and until > now else None
+
+    def _use(self, token: Token, caller: Caller, scope: Scope, now: float, today: float) -> Account | None:
+        if not token.allows(scope, caller.address, today):
+            return None
+        self._used[token.id] = now
+        self.access_log.note(token, scope, caller.address, today)
+        return token.account
+
     async def accounts(self, given: Iterable[str], caller: Caller, scope: Scope) -> dict[str, Account | None]:
         """As `account`, for all tokens of a request at once."""
         found: dict[str, Token | None] = {}
@@ -86,14 +102,9 @@ class Authenticator:
         refused = []
         today = time.time()
         for token, known in found.items():
-            if known is not None and known.allows(scope, caller.address, today):
-                allowed[token] = known.account
-                self._used[known.id] = now
-                self.access_log.note(known, scope, caller.address, today)
-            else:
-                allowed[token] = None
-                if token and len(token) <= _MOST_CHARACTERS:
-                    refused.append(token)
+            allowed[token] = known and self._use(known, caller, scope, now, today)
+            if allowed[token] is None and token and len(token) <= _MOST_CHARACTERS:
+                refused.append(token)
         if refused:
             await self.guessing.failed(caller, refused, wait=len(refused) == len(found))
         return allowed

@@ -177,12 +177,18 @@ async def answer_whole(cycle: RequestResponseCycle, status: int, head: bytes, bo
         return
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
-    lines = [STATUS_LINE[status]]
-    for name, value in cycle.default_headers:
-        lines += [name, b": ", value, b"\r\n"]
-    lines += [head, b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n", body]
-    cycle.transport.write(b"".join(lines))
+    cycle.transport.write(octets_of_answer(status, cycle.default_headers, head, cycle.keep_alive, body))
     cycle.message_event.set()
     if not cycle.keep_alive:
         cycle.transport.close()
     cycle.on_response()
+
+
+def octets_of_answer(
+    status: int, default_headers: list[tuple[bytes, bytes]], head: bytes, keep_alive: bool, body: bytes
+) -> bytes:
+    lines = [STATUS_LINE[status]]
+    for name, value in default_headers:
+        lines += [name, b": ", value, b"\r\n"]
+    lines += [head, b"\r\n" if keep_alive else b"connection: close\r\n\r\n", body]
+    return b"".join(lines)

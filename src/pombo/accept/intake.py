@@ -119,6 +119,24 @@ class Intake:
             crash.point("accept.before_answer")
         return True
 
+    def hand_in(self, submission: Submission, told: Callable[[bool], None]) -> None:
+        """As `take_in` of one, for who has no task to wait in: `told` is called with the answer, now or later."""
+
+        def settled(error: Unavailable | None) -> None:
+            if error is None:
+                crash.point("accept.before_answer")
+            else:
+                submission.refuse(Refusal.UNAVAILABLE)
+            told(error is None)
+
+        if not submission.is_open:
+            told(True)
+            return
+        try:
+            self._enter([submission], settled)
+        except Unavailable as error:
+            settled(error)
+
     def _enter(self, submissions: list[Submission], settled: Settled) -> None:
         """settled: called once, with None or the error. Raises Unavailable, and calls nobody, where no more is taken."""
         if self._closing:

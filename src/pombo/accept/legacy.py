@@ -8,19 +8,21 @@ import contextlib
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import asyncpg
 import structlog
 
 from pombo.accept import parameters as read
-from pombo.accept import reply
+from pombo.accept import plain, reply
 from pombo.accept.auth import Authenticator
 from pombo.accept.batch import read_batch
 from pombo.accept.caller import Caller, caller_of
 from pombo.accept.connection import WHOLE_ANSWER
 from pombo.accept.intake import Intake
 from pombo.accept.parameters import Malformed, Parameters, as_ref, as_text
+from pombo.accept.plain import Answer, Peer
 from pombo.accept.rates import RequestRates, TooFast
 from pombo.accept.submission import Submission, judge, no_message
 from pombo.account.account import Account
@@ -41,7 +43,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 log = structlog.get_logger()
 
 _ENVELOPES = {
-    "/api/unitario.php": "envio",
+    plain.PATH: "envio",
     "/api/envio.php": "detalhes",
     "/api/dlr.php": "dlr",
     "/api/mo.php": "mo",
@@ -117,6 +119,41 @@ class LegacyApi:
         status = await self._serve(path, scope, receive, send)
         self.figures.requests[path, status] += 1
         self.figures.request_s[path].add(time.perf_counter() - begun)
+
+    def at_once(self, query: bytes, peer: Peer, lines: bytes, answer: Answer) -> bool:
+        """For plain.PlainConnection: what is readable and comes with a good token that is remembered."""
+        begun = time.perf_counter()
+        scope = {"client": peer, "query_string": query, "headers": self._headers(lines)}
+        try:
+            given = read.of_urlencoded(query)
+            token = as_text(given.get("token"))
+            account = self._authenticator.at_once(token, self._caller(scope, b""), TokenScope.SEND)
+            if account is None:
+                return False
+            item = self._judge(account, given, self._rates.over(account))
+        except Exception:  # whatever it is comes to light on the common way
+            return False
+        self._intake.hand_in(item, partial(self._settled, item, answer, begun))
+        return True
+
+    def _headers(self, lines: bytes) -> list[tuple[bytes, bytes]]:
+        """As a scope has them; empty where nobody looks at them."""
+        if not self._trusted_proxies:
+            return []
+        pairs = (line.partition(b":") for line in lines.splitlines())
+        return [(name.lower(), value.strip()) for name, _, value in pairs]
+
+    def _settled(self, item: Submission, answer: Answer, begun: float, stored: bool) -> None:
+        """stored: False where it is not known to be."""
+        status = 200 if stored else 503
+        try:
+            content = self._submissions("envio", [item])
+        except Exception as error:
+            log.exception("legacy_api_failed", path=plain.PATH, error=type(error).__name__)
+            status, content = 503, self._refused("envio", Refusal.UNAVAILABLE)
+        answer(status, _HEAD % len(content), content)
+        self.figures.requests[plain.PATH, status] += 1
+        self.figures.request_s[plain.PATH].add(time.perf_counter() - begun)
 
     async def _serve(self, path: str, scope: Scope, receive: Receive, send: Send) -> int:
         """The status that was answered."""

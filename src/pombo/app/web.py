@@ -15,6 +15,7 @@ from litestar.types import ControllerRouterHandler
 
 from pombo import panel
 from pombo.accept.connection import Connection
+from pombo.accept.plain import PlainConnection
 from pombo.app.node import Node
 from pombo.app.operations import MetricsPage, operations
 from pombo.errors import PomboError
@@ -74,7 +75,7 @@ class Server:
             uvicorn.Config(
                 _application(node, routes, metrics, self._state),
                 loop="none",
-                http=Connection,
+                http=PlainConnection.of(node.legacy.at_once) if node.accepts else Connection,
                 ws="none",
                 lifespan="off",
                 log_config=None,
