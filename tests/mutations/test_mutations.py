@@ -133,7 +133,7 @@ MUTATIONS = {
         "send/turn.py",
         "ring = waiting[0]",
         "ring = waiting[-1]",
-        "send/test_codes.py::test_codes_go_past_thirty_thousand_marketing_messages_of_another_account",
+        "send/test_codes.py::test_codes_go_past_sixty_thousand_marketing_messages_of_another_account",
     ),
     "any answer confirms a callback": Mutation(
         "callback/deliver.py",

@@ -171,7 +171,13 @@ async def test_what_a_claim_gets_while_its_connection_is_stopped_waits_again_bef
             return await lock.fetchval("select count(*) from pg_locks where not granted")
 
         await place.until(claim_waits)
+        (session,) = links._links[place.smsc.id]._flow.sessions
         links.follow([place.smsc._replace(wanted="stopped")])
+
+        async def it_is_to_end():
+            return session._ended.is_set()
+
+        await place.until(it_is_to_end)
     await place.operator.stand(0)
     assert (await place.queued(message_id))["state"] == 0
     assert place.operator.submits.empty()
