@@ -162,6 +162,27 @@ async def test_a_driver_that_does_not_come_back_holds_nobody_up(
     frozen.set()
 
 
+async def test_a_stop_waits_for_no_flush_that_was_given_up(
+    hasty: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way, frozen = asyncio.Event(), asyncio.Event()
+
+    async def accept(*_: object) -> None:
+        under_way.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await frozen.wait()
+
+    monkeypatch.setattr(rows, "accept", accept)
+    asking = asyncio.create_task(hasty.send_one())
+    await under_way.wait()
+    async with asyncio.timeout(2):
+        await hasty.intake.stop()
+        assert (await asking).status == 503
+    frozen.set()
+
+
 async def test_a_flush_that_is_given_up_half_way_answers_each_of_its_requests_once(
     hasty: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:

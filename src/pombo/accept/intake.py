@@ -82,6 +82,7 @@ class Intake:
         self.figures = IntakeFigures()
         self._more = asyncio.Event()
         self._closing = False
+        self._over = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._used_up: set[int] = set()  # whose credits or limits ended: the quick way would fail once more
         self._reference_offset = random.randrange(4096)  # noqa: S311 - not a secret; keeps two nodes apart
@@ -94,8 +95,8 @@ class Intake:
         """Commit what is waiting, then end."""
         self._closing = True
         self._more.set()
-        while self._task is not None and not self._task.done():
-            await asyncio.wait({self._task})
+        if self._task is not None:
+            await self._over.wait()
 
     async def submit(self, submissions: list[Submission]) -> None:
         """Raises Unavailable, and changes no submission, when the messages are not known to be stored.
@@ -150,18 +151,23 @@ class Intake:
 
     async def _run(self) -> None:
         me = asyncio.current_task()
-        while True:
-            await self._more.wait()
-            self._more.clear()
-            flushed = 0  # messages by the last flush, whose senders may come again
-            while self._waiting:
-                requests = self._not_late(self._take(flushed))
-                flushed = _messages(requests)
+        try:
+            while self._task is me and not (self._closing and not self._waiting):
+                await self._more.wait()
+                self._more.clear()
+                await self._flush_waiting()
+        finally:
+            if self._task is me:  # else it was given up, and another one runs
+                self._over.set()
+
+    async def _flush_waiting(self) -> None:
+        me = asyncio.current_task()
+        flushed = 0  # messages by the last flush, whose senders may come again
+        while self._waiting and self._task is me:
+            requests = self._not_late(self._take(flushed))
+            flushed = _messages(requests)
+            if requests:
                 await self._flush_in_time(requests)
-                if self._task is not me:
-                    return
-            if self._closing:
-                return
 
     async def _flush_in_time(self, requests: list[_Request]) -> None:
         """Without a task of its own, which would begin after all else that is ready, such as fifty requests to read."""
