@@ -58,6 +58,17 @@ async def test_who_waits_for_a_connection_gets_the_next_one_that_is_free(databas
     await database.close()
 
 
+async def test_closing_waits_for_a_statement_under_way_and_no_longer(database_url):
+    database = await Database.open(database_url, size=2)
+    asking = asyncio.create_task(database.fetchval("select pg_sleep(0.2) is null"))
+    while not database.use.busy:
+        await asyncio.sleep(0)
+    began = asyncio.get_running_loop().time()
+    await database.close()
+    assert asyncio.get_running_loop().time() - began < 2.5  # after five seconds it would be cut off
+    assert await asking is False
+
+
 async def test_a_block_that_fails_is_rolled_back(database):
     with pytest.raises(ZeroDivisionError):
         async with database.transaction() as tx:

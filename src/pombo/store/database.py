@@ -109,7 +109,7 @@ class Database:
     @property
     def use(self) -> PoolUse:
         """Connections that work, that stand ready, and how many there may be."""
-        idle = self._pool.get_idle_size() + len(self._kept)
+        idle = self._pool.get_idle_size() + sum(not _is_lost(kept) for kept in self._kept)
         return PoolUse(self._pool.get_size() - idle, idle, self._pool.get_max_size())
 
     async def close(self) -> None:
@@ -173,7 +173,7 @@ class Database:
             except BaseException:  # it may be in the middle of something
                 await self._pool.release(connection)
                 raise
-            if self._wanted:
+            if self._wanted or self._pool.is_closing():
                 await self._pool.release(connection)
             else:
                 self._kept.append(connection)
