@@ -189,6 +189,15 @@ async def test_a_body_that_looks_like_a_request_is_a_body(known: Gateway, taken:
     assert (await known.texts())[1:] == ["depois"]
 
 
+async def test_nothing_is_taken_from_who_was_refused(known: Gateway, taken: Taken) -> None:
+    async with known.connected() as client:
+        await client.send(b"\r\n" * 45_000)
+        assert (await client.read()).status == 431
+        await client.send(get())
+        assert await client.ended()
+    assert taken.plain == 0
+
+
 async def test_a_stop_waits_for_its_answer_and_closes(known: Gateway, database_url: str) -> None:
     async with known.connected() as client:
         async with locked(database_url):

@@ -44,7 +44,11 @@ class PlainConnection(Connection):
 
     def _is_idle(self) -> bool:
         return not (
-            self._in_message or self._is_answering() or self.flow.write_paused or self.transport.is_closing()
+            self._in_message
+            or self._is_answering()
+            or self._refused
+            or self.flow.write_paused
+            or self.transport.is_closing()
         )
 
     def _take(self, data: bytes) -> bool:
