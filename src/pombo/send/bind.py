@@ -326,6 +326,7 @@ class Bind:
             await self._gather(settlement.results_came, lambda: settlement.results)
             try:
                 await settlement.commit_results()
+                self._submitting.write_waiting()  # two windows may have been full
                 self._room_changed.set()
             except Unavailable:
                 await asyncio.sleep(_RETRY_S)
@@ -336,6 +337,7 @@ class Bind:
             await self._gather(settlement.deliveries_came, lambda: settlement.deliveries)
             try:
                 await self._settle()
+                self._submitting.write_waiting()
             except Unavailable:
                 await asyncio.sleep(_RETRY_S)
 

@@ -67,7 +67,7 @@ class Submitting:
         self._room_changed = room_changed
         self._log = log.bind(smsc=flow.smsc.name)
         self._loop = asyncio.get_running_loop()
-        self._claimed: list[Claimed] = []  # and nothing done with it yet
+        self._claimed: deque[Claimed] = deque()  # and nothing done with it yet
         self._unwritten: deque[tuple[Part, SubmitSm]] = deque()
         self._full_at: float | None = None  # monotonic, since when the window is full
         self._answered_at_once = False  # was the last one that was full
@@ -161,9 +161,8 @@ class Submitting:
             return None
 
     def _prepare_claimed(self) -> None:
-        claimed, self._claimed = self._claimed, []
-        for message in claimed:
-            self._prepare(Outgoing(message))
+        while self._claimed:
+            self._prepare(Outgoing(self._claimed.popleft()))
 
     def _prepare(self, outgoing: Outgoing) -> None:
         if outgoing.claimed.expired:
