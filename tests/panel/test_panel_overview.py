@@ -141,5 +141,7 @@ async def test_the_chart_is_drawn_and_drawn_anew_in_the_other_theme(visit: Visit
     await expect(page.locator("#traffic .u-legend")).to_be_hidden()
     await page.locator("#traffic .u-over").hover()
     await expect(page.locator("#traffic .tip")).to_contain_text("Entregues:")
+    await page.evaluate("document.body.dispatchEvent(new Event('htmx:afterSettle'))")  # as after live figures
+    await expect(page.locator("#traffic .tip")).to_contain_text("Entregues:")
     await page.locator("[data-theme-toggle]").click()
     await expect(canvas).to_be_visible()

@@ -118,7 +118,8 @@ function draw() {
   for (const el of document.querySelectorAll("[data-chart]")) if (el.clientWidth) plot(el);
 }
 function plot(el) {
-  charts[el.id]?.u.destroy();
+  const before = charts[el.id]?.u, at = { ...before?.cursor };
+  before?.destroy();
   el.replaceChildren();
   const D = JSON.parse(document.getElementById(el.id + "-data").textContent), bars = el.dataset.chart === "bars", xs = D.x, sums = [];
   if (bars) { let sum = xs.map(() => 0); for (const s of D.series) { sum = sum.map((v, i) => v + s.v[i]); sums.push(sum); } }
@@ -154,6 +155,7 @@ function plot(el) {
     },
   }, data, el);
   charts[el.id] = { u, D };
+  if (at.left >= 0) u.setCursor({ left: at.left, top: at.top }); /* new figures under a pointer that rests */
 }
 function niceStep(most) { const p = 10 ** Math.floor(Math.log10(most / 4 || 1)); return Math.max(1, [1, 2, 5, 10].map(m => m * p).find(s => most / s <= 6)); }
 function thousands(n) { return n >= 1000 ? (n / 1000).toLocaleString(root.lang) + (root.lang === "en" ? "k" : " mil") : n; }
